@@ -1,0 +1,14 @@
+"""The daemon: it knows jobs, and nothing of media. The way of one request through these modules:
+
+1. `inbox`      a file appears: its name (the watcher is a hint, the scan is the truth)
+2. `looking`    a name: its bytes, read whole and without following links (`files`)
+3. `requests`   bytes: a `Request`, or all its faults (`strictjson`, and the task's own model)
+4. `intake`     a `Request`: `job.accepted`, durable (`decisions.decide`, then `eventlog`)
+5. `state`      events: where every job stands; a fold, and nothing else
+6. `runner`     an open job: its handler, when `schedule` has a place for it
+7. `context`    what a handler asks: answered by the log (`journal`), or sent (`exchange`) and recorded
+8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
+9. `publisher`  an ended job: its result beside the request (`results`)
+
+`app` builds all of it. `cli` is every command. docs/architecture.md tells the whole story.
+"""

@@ -1,0 +1,5 @@
+"""`python -m daemon` is the command `darkroom`."""
+
+from daemon.cli import main
+
+main()

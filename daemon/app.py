@@ -1,0 +1,321 @@
+"""The composition root: builds everything, and owns start and stop.
+
+Here alone handlers and providers are found, and here alone one part is handed to another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import structlog
+
+from daemon.blobs import BlobStore
+from daemon.clock import Clock, SystemClock
+from daemon.context import Services
+from daemon.disk import Disk
+from daemon.errors import LogCorrupt, LogFailed
+from daemon.eventlog import FileEventLog
+from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
+from daemon.exchange import Lanes, Workbench
+from daemon.files import RootLock
+from daemon.gallery import Describe, Gallery
+from daemon.intake import Intake
+from daemon.looking import Looker
+from daemon.publisher import Publisher
+from daemon.requests import Door
+from daemon.results import ResultFolder
+from daemon.runner import Runner
+from daemon.settings import Settings
+from daemon.state import State
+from handlers.contract import Handler, Provider
+
+EXIT_OK, EXIT_OPEN, EXIT_BUSY, EXIT_LOG = 0, 3, 4, 5
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """Who does the work: handlers by task, providers by name."""
+
+    handlers: Mapping[str, Handler]
+    providers: Mapping[str, Provider]
+
+
+def find_plugins() -> Plugins:
+    """Every handler and provider that is installed."""
+    from handlers import find_handlers
+    from handlers.providers import find_providers
+
+    return Plugins(find_handlers(), find_providers())
+
+
+def door_of(settings: Settings, handlers: Mapping[str, Handler]) -> Door:
+    """The door of a root."""
+    return Door(handlers, PurePosixPath(settings.root), PurePosixPath(settings.output))
+
+
+class App:
+    """One daemon on one root.
+
+    Args:
+        settings: where and how.
+        plugins: who does the work; all that is installed, if left out.
+        clock: the machine's own, if left out.
+    """
+
+    def __init__(
+        self, settings: Settings, plugins: Plugins | None = None, clock: Clock | None = None
+    ) -> None:
+        self._settings = settings
+        self._plugins = plugins or find_plugins()
+        self._clock = clock or SystemClock()
+        self._state = State()
+        self._changed = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._failure: LogFailed | None = None
+        self._broken: BaseException | None = None
+        self._reason = "drained"
+
+    async def serve(self, *, drain: bool = False, max_wait: float | None = None) -> int:
+        """Serve the root until a signal comes, or until everything is answered.
+
+        Args:
+            drain: end when everything that was dropped is answered.
+            max_wait: seconds after which a drain ends all the same.
+
+        Returns:
+            The exit code: 0; 3 where something is still open after a drain; 5 where the log failed.
+
+        Raises:
+            RootBusy: another daemon serves this root.
+        """
+        make_folders(self._settings)
+        lock = RootLock(self._settings.lock)
+        lock.take()
+        try:
+            async with self._running() as parts:
+                return await self._until_done(parts, drain, max_wait)
+        except (LogCorrupt, LogFailed) as error:
+            _log.error("the event log cannot be used", error=str(error), hint=_LOG_HINT)
+            return EXIT_LOG
+        finally:
+            lock.release()
+
+    # ------------------------------------------------------------ building
+
+    @contextlib.asynccontextmanager
+    async def _running(self) -> AsyncIterator[_Parts]:
+        """Everything built and running; in the end everything stopped, in order."""
+        parts = self._build()
+        tasks = [asyncio.create_task(parts.intake.run()), asyncio.create_task(parts.runner.run())]
+        for task in tasks:
+            task.add_done_callback(self._task_ended)
+        self._say(parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname()))
+        _log.info("serving", root=str(self._settings.root), pid=os.getpid())
+        parts.runner.begin()
+        parts.publisher.settle_all()
+        try:
+            yield parts
+        finally:
+            await self._shut_down(parts, tasks)
+
+    def _build(self) -> _Parts:
+        settings, clock, state = self._settings, self._clock, self._state
+        staging, media_staging = clean_staging(settings)
+        log = FileEventLog(
+            settings.events, clock, segment_bytes=settings.segment_bytes, failed=self._log_failed
+        )
+        log.open(state.apply)
+        blobs = BlobStore(settings.blobs, settings.private / "staging")
+        blobs.sweep({*state.held, *state.request_blobs})
+        publisher = Publisher(ResultFolder(settings.inbox, staging, log.get), log, state)
+        disk = Disk(
+            [settings.events, settings.output],
+            settings.free_floor,
+            settings.private / "reserve",
+            log,
+            paused=state.paused,
+            resumed=self._resumed,
+        )
+        workbench = Workbench(max(2, os.cpu_count() or 2))
+        services = Services(
+            settings=settings,
+            clock=clock,
+            log=log,
+            blobs=blobs,
+            disk=disk,
+            gallery=Gallery(
+                settings.root, settings.output, media_staging, blobs, _decoder(settings)
+            ),
+            workbench=workbench,
+            lanes=Lanes(settings.provider_concurrency),
+            providers=self._plugins.providers,
+            stopping=asyncio.Event(),
+        )
+        door = door_of(settings, self._plugins.handlers)
+        runner = Runner(services, state, door, self._plugins.handlers)
+        looker = Looker(settings.inbox, door, settings.max_request_bytes)
+        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher)
+        self._intake, self._runner = intake, runner
+        # In this order: whoever comes later reads a state that has taken the events in.
+        log.subscribe(self._apply)
+        log.subscribe(runner.committed)
+        log.subscribe(publisher.committed)
+        return _Parts(log, publisher, runner, intake, workbench)
+
+    def _apply(self, batch: Sequence[Recorded]) -> None:
+        for recorded in batch:
+            self._state.apply(recorded)
+        self._changed.set()
+
+    # ------------------------------------------------------------ running
+
+    def _resumed(self) -> None:
+        """There is room on the disk again."""
+        self._intake.hints.tell(None)
+        self._runner.wake()
+
+    def _log_failed(self, error: LogFailed) -> None:
+        self._failure = error
+        self._stop.set()
+
+    def _asked(self, number: signal.Signals) -> None:
+        """A signal asks for a stop; a second one ends the process at once."""
+        if self._stop.is_set():
+            os._exit(128 + number)
+        _log.info("stopping", signal=number.name)
+        self._reason = number.name
+        self._stop.set()
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        """Intake and runner run for ever; if one breaks, the daemon must not look alive."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.critical("the daemon broke; stopping", exc_info=error)
+            self._broken, self._reason = error, "broken"
+            self._stop.set()
+
+    async def _until_done(self, parts: _Parts, drain: bool, max_wait: float | None) -> int:
+        with _signals(self._asked):
+            waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._stop.wait())]
+            if drain:
+                waits.append(asyncio.create_task(self._drained(parts)))
+            await asyncio.wait(waits, timeout=max_wait, return_when=asyncio.FIRST_COMPLETED)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+            self._raise_failure()
+            await parts.runner.stop(self._settings.stop_timeout)
+        still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.resting)
+        return EXIT_OPEN if drain and (still_open or self._state.paused) else EXIT_OK
+
+    def _raise_failure(self) -> None:
+        error = self._failure or self._broken
+        if error is not None:
+            raise error
+
+    async def _drained(self, parts: _Parts) -> None:
+        """Wait until everything that was dropped is answered: two looks in a row find nothing
+        new, no job is open, and every result lies in its place. A full disk ends the wait."""
+        before = -1
+        while before != self._state.sequence and not self._state.paused:
+            before = self._state.sequence
+            await parts.intake.look_everywhere()
+            while self._is_busy(parts):
+                self._changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(0.1):  # a file that rests makes no event
+                        await self._changed.wait()
+
+    def _is_busy(self, parts: _Parts) -> bool:
+        waits = self._state.open_jobs or parts.intake.resting or parts.publisher.busy
+        return bool(waits) and not self._state.paused
+
+    def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:
+        return log.append(None, None, [event])
+
+    async def _shut_down(self, parts: _Parts, tasks: Sequence[asyncio.Task[None]]) -> None:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.publisher.close()
+        if self._failure is None:
+            self._say(parts.log, DaemonStopped(self._reason))
+        await parts.log.close()
+        parts.workbench.close()
+        _log.info("stopped")
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    log: FileEventLog
+    publisher: Publisher
+    runner: Runner
+    intake: Intake
+    workbench: Workbench
+
+
+_LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
+
+
+def _decoder(settings: Settings) -> Describe:
+    """What decodes media, under this daemon's limits."""
+    from handlers.media.decoding import describe
+
+    return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
+
+
+def make_folders(settings: Settings) -> None:
+    """Make what a root needs and does not have."""
+    for folder in (
+        settings.inbox,
+        settings.blobs,
+        settings.private / "staging",
+        settings.output / "images",
+        settings.output / "videos",
+    ):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def clean_staging(settings: Settings) -> tuple[Path, Path]:
+    """Empty the folders where files are made before they are put in place.
+
+    Returns:
+        The one on the inbox's filesystem, and the one on the output root's.
+    """
+    staging = settings.private / "staging"
+    for_results = _staging_for(settings.inbox, staging)
+    for_media = _staging_for(settings.output, staging)
+    for folder in {staging, for_results, for_media}:
+        folder.mkdir(exist_ok=True)
+        for left in folder.iterdir():
+            left.unlink()
+    return for_results, for_media
+
+
+def _staging_for(target: Path, staging: Path) -> Path:
+    """A file can only be renamed within its filesystem."""
+    return staging if staging.stat().st_dev == target.stat().st_dev else target / ".darkroom"
+
+
+@contextlib.contextmanager
+def _signals(asked: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT ask for a stop."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

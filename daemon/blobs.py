@@ -1,0 +1,149 @@
+"""Bytes too big for a line of the log: `events/blobs/<sha256>`, durable before their event.
+
+Named by content, so writing the same bytes twice is writing them once. A blob may belong to
+several jobs; it goes when no job needs it, and one that is being written for a job counts as
+needed before any event says so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from threading import Lock
+
+from daemon.files import sync_folder, write_durable
+from daemon.strictjson import pointer_of
+from handlers.contract import Json
+
+LONG = 4 << 10
+"""Characters from which a request's string goes to a blob."""
+
+_NAME = re.compile(r"^[0-9a-f]{64}$")
+
+
+class BlobStore:
+    """The blobs of one root; its methods read and write the disk, and any thread may call them.
+
+    Args:
+        folder: `events/blobs/`; must exist.
+        staging: where unfinished files lie, on the same filesystem.
+    """
+
+    def __init__(self, folder: Path, staging: Path) -> None:
+        self._folder = folder
+        self._staging = staging
+        self._leases: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def path(self, digest: str) -> Path:
+        """Where the blob with this SHA-256 lies."""
+        return self._folder / digest
+
+    def put(self, data: bytes) -> str:
+        """Make some bytes durable and lease them; `release` ends the lease.
+
+        Returns:
+            Their SHA-256.
+
+        Raises:
+            OSError: they could not be written.
+        """
+        digest = hashlib.sha256(data).hexdigest()
+        with self._lock:
+            self._leases[digest] += 1
+        try:
+            if not self.path(digest).exists():
+                self._write(digest, data)
+        except OSError:
+            self.release(digest)
+            raise
+        return digest
+
+    def _write(self, digest: str, data: bytes) -> None:
+        # Two threads may write the same bytes at once: each has its own staged file.
+        staged = self._staging / f"{digest}-{os.urandom(4).hex()}"
+        write_durable(staged, data)
+        staged.rename(self.path(digest))
+        sync_folder(self._folder)
+
+    def get(self, digest: str) -> bytes:
+        """The bytes of a blob.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        return self.path(digest).read_bytes()
+
+    def release(self, digest: str) -> None:
+        """End a lease: an event names the blob now, or none ever will."""
+        with self._lock:
+            self._leases[digest] -= 1
+            if self._leases[digest] <= 0:
+                del self._leases[digest]
+
+    def drop(self, digests: Collection[str], needed: Collection[str]) -> None:
+        """Remove blobs, but for those that are needed or leased.
+
+        Args:
+            digests: which to remove.
+            needed: what the state still names.
+        """
+        for digest in digests:
+            with self._lock:
+                if digest not in needed and not self._leases[digest]:
+                    self.path(digest).unlink(missing_ok=True)
+
+    def sweep(self, needed: Collection[str]) -> int:
+        """Remove every blob that no event needs: what a crash left before its event was written.
+
+        Returns:
+            How many were removed.
+        """
+        found = {entry.name for entry in os.scandir(self._folder) if _NAME.match(entry.name)}
+        stray = found.difference(needed)
+        self.drop(stray, needed)
+        return len(stray)
+
+
+def without_long_strings(value: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, str]]:
+    """A request with its long strings taken out.
+
+    Returns:
+        The request with "" in their place, and the strings by JSON pointer.
+    """
+    taken: dict[str, str] = {}
+
+    def thin(item: Json, place: tuple[str, ...]) -> Json:
+        if isinstance(item, str):
+            if len(item) < LONG:
+                return item
+            taken[pointer_of(place)] = item
+            return ""
+        if isinstance(item, dict):
+            return {name: thin(below, (*place, name)) for name, below in item.items()}
+        if isinstance(item, list):
+            return [thin(below, (*place, str(index))) for index, below in enumerate(item)]
+        return item
+
+    thinned: dict[str, Json] = thin(dict(value), ())
+    return thinned, taken
+
+
+def with_long_strings(value: Mapping[str, Json], strings: Mapping[str, str]) -> dict[str, Json]:
+    """The inverse of `without_long_strings`."""
+
+    def fill(item: Json, place: tuple[str, ...]) -> Json:
+        if isinstance(item, str):
+            return strings.get(pointer_of(place), item) if item == "" else item
+        if isinstance(item, dict):
+            return {name: fill(below, (*place, name)) for name, below in item.items()}
+        if isinstance(item, list):
+            return [fill(below, (*place, str(index))) for index, below in enumerate(item)]
+        return item
+
+    filled: dict[str, Json] = fill(dict(value), ())
+    return filled

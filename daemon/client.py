@@ -1,0 +1,191 @@
+"""What a client does: drop a request, wait for its answer. The commands do nothing that a shell
+script could not do with `mv` and a loop; only `rebuild` writes in the daemon's stead."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.clock import SystemClock
+from daemon.errors import UsageError
+from daemon.files import (
+    RootLock,
+    lock_holder,
+    name_to_text,
+    publish,
+    remove_beneath,
+    text_to_name,
+)
+from daemon.inbox import concerns_us
+from daemon.reading import find, load
+from daemon.requests import digest_of
+from daemon.results import Put, ResultFolder, result_parts
+from daemon.settings import Settings
+
+_PATIENCE = (0.01, 0.02, 0.05, 0.1)
+"""Seconds between two looks for an answer; the last one repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A request that was dropped: its name and the digest of its bytes."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A result, as it stands in its file."""
+
+    text: str
+    ok: bool
+
+
+def read_request(file: str) -> bytes:
+    """The bytes of a file, or of standard input for "-".
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file}: {(error.strerror or '').lower()}") from None
+
+
+def name_for(file: str) -> str:
+    """The name under which a file is dropped: its own, or a fresh one for standard input."""
+    return (
+        f"request-{SystemClock().new_id()}.json" if file == "-" else name_to_text(Path(file).name)
+    )
+
+
+def check_served(settings: Settings) -> None:
+    """Make sure that somebody will answer.
+
+    Raises:
+        UsageError: no daemon serves the root.
+    """
+    if lock_holder(settings.lock) is None:
+        raise UsageError(
+            f"no daemon serves {settings.root}, so nobody would answer; "
+            f"start `darkroom run --root {settings.root}`, or submit without --wait"
+        )
+
+
+def drop(settings: Settings, data: bytes, name: str) -> Dropped:
+    """Put a request in the inbox, whole. An older answer under that name is removed first, unless
+    it answers these very bytes.
+
+    Raises:
+        UsageError: the daemon would not look at a file of that name.
+    """
+    if not concerns_us(name) or ".." in name.split("/") or name.startswith("/"):
+        raise UsageError(
+            f"{name!r} is no name for a request: it ends in .json, is not hidden, "
+            "and is no result's; choose one with --name"
+        )
+    dropped = Dropped(name, digest_of(data))
+    parts = tuple(text_to_name(name).split("/"))
+    if _answer(settings, dropped) is None:
+        remove_beneath(settings.inbox, result_parts(name))
+    _place(settings, data, parts)
+    return dropped
+
+
+def _place(settings: Settings, data: bytes, parts: tuple[str, ...]) -> None:
+    settings.inbox.mkdir(parents=True, exist_ok=True)
+    # A hidden name on the inbox's own filesystem: ignored until it gets its real one.
+    staged = settings.inbox / f".{os.getpid()}-{os.urandom(4).hex()}.tmp"
+    staged.write_bytes(data)
+    try:
+        publish(staged, settings.inbox, parts, make=True)
+    except OSError as error:
+        staged.unlink(missing_ok=True)
+        raise UsageError(f"{'/'.join(parts)}: {(error.strerror or '').lower()}") from None
+
+
+def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Answer:
+    """Wait until the answer to these very bytes is there.
+
+    Raises:
+        UsageError: none came in time.
+    """
+    ends = time.monotonic() + timeout if timeout is not None else float("inf")
+    patience = iter(_PATIENCE)
+    pause = next(patience)
+    while (answer := _answer(settings, dropped)) is None:
+        if time.monotonic() >= ends:
+            raise UsageError(f"no answer to {dropped.name} within {timeout:g} s; it goes on")
+        time.sleep(pause)
+        pause = next(patience, pause)
+    return answer
+
+
+def _answer(settings: Settings, dropped: Dropped) -> Answer | None:
+    path = settings.inbox.joinpath(*result_parts(dropped.name))
+    try:
+        text = path.read_text("utf-8")
+        result = json.loads(text)
+        answers = result["request_sha256"] in (dropped.sha256, None)
+        return Answer(text, bool(result["ok"])) if answers else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def control(settings: Settings, wanted: str, verb: str) -> str:
+    """Drop a control file.
+
+    Args:
+        settings: which root.
+        wanted: a request's name, or a job.
+        verb: "retry" or "cancel".
+
+    Returns:
+        What to tell.
+
+    Raises:
+        UsageError: the log knows no such request.
+    """
+    state, _ = load(settings)
+    name, _ = find(state, wanted)
+    file = f"{name.removesuffix('.json')}.{verb}"
+    _place(settings, b"", tuple(text_to_name(file).split("/")))
+    served = lock_holder(settings.lock) is not None
+    return f"inbox/{file}" + ("" if served else " (no daemon runs; the next one will obey)")
+
+
+def rebuild(settings: Settings) -> str:
+    """Write every result again.
+
+    Raises:
+        RootBusy: a daemon serves the root, and would write them as well.
+    """
+    state, segments = load(settings)
+    lock = RootLock(settings.lock)
+    lock.take()
+    try:
+        staging = settings.private / "staging"
+        staging.mkdir(exist_ok=True)
+        items = []
+        for name, drops in state.drops.items():
+            job = state.jobs.get(drops[-1].job or "")
+            answers = drops[-1].event if drops[-1].job is None else job.last if job else 0
+            if answers:
+                items.append(Put(name, drops[-1], answers, unless_whole=True))
+        done = ResultFolder(settings.inbox, staging, segments.get).work(items)
+    finally:
+        lock.release()
+    failed = [
+        item.name for item, one in zip(items, done, strict=True) if isinstance(one, Exception)
+    ]
+    written = sum(1 for one in done if not isinstance(one, Exception) and one.written)
+    text = f"{written} results written, {len(items) - written - len(failed)} were whole"
+    return text + (f", no place for: {', '.join(failed)}" if failed else "")

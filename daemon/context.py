@@ -1,0 +1,326 @@
+"""The `Context` a handler gets: every step it asks for is answered by the log, or journaled.
+
+This is why a handler survives a crash without knowing it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import PurePosixPath
+
+from daemon.blobs import BlobStore
+from daemon.clock import Clock
+from daemon.decisions import JobCommand, Run, decide_job
+from daemon.disk import Disk
+from daemon.errors import LogFull, problem_of
+from daemon.eventlog import EventLog
+from daemon.events import (
+    ArtifactSaved,
+    Event,
+    ProviderAnswered,
+    ProviderProgressed,
+    ProviderRequested,
+    Recorded,
+)
+from daemon.exchange import Lanes, Workbench, exchange
+from daemon.gallery import Gallery
+from daemon.journal import Journal, digest_of_call, outcome_of
+from daemon.requests import Request
+from daemon.settings import Settings
+from daemon.state import Job, evolve
+from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Provider, Role
+
+PROGRESS_SECONDS = 3.0
+"""At most one progress event of a job in this time."""
+
+
+class DryRun(Exception):
+    """A dry run came to its first call: all that can be checked was."""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every context shares."""
+
+    settings: Settings
+    clock: Clock
+    log: EventLog
+    blobs: BlobStore
+    disk: Disk
+    gallery: Gallery
+    workbench: Workbench
+    lanes: Lanes
+    providers: Mapping[str, Provider]
+    stopping: asyncio.Event
+    """Set when nothing new may be sent."""
+
+
+class Stream:
+    """The events of one job, appended by whoever runs it. `job` is ahead of the state by what is
+    queued but not durable yet.
+
+    Args:
+        log: where they go.
+        disk: who knows when there is room again.
+        job: the job as the state has it.
+    """
+
+    def __init__(self, log: EventLog, disk: Disk, job: Job) -> None:
+        self._log = log
+        self._disk = disk
+        self.job = job
+
+    def append(self, *events: Event) -> asyncio.Future[tuple[Recorded, ...]]:
+        """Queue events.
+
+        Raises:
+            Conflict: somebody else appended to this job: it was cancelled.
+        """
+        job = self.job
+        appended = self._log.append(job.id, job.version, events, subject=job.name)
+        for event in events:
+            self.job = evolve(self.job, Recorded(0, "", "", job.name, job.id, event)) or self.job
+        return appended
+
+    def command(self, command: JobCommand) -> asyncio.Future[tuple[Recorded, ...]]:
+        """Queue what a command comes to."""
+        return self.append(*decide_job(self.job, command).events)
+
+    async def write(self, *events: Event) -> None:
+        """Append events and wait until they are durable; where the disk is full, as long as it
+        takes.
+
+        Raises:
+            Conflict: as for `append`.
+            HandlerError: `disk_full`: there is room by our measure, but not for these.
+        """
+        while True:
+            try:
+                await self.append(*events)
+                return
+            except LogFull:
+                await self._disk.wait_for_room("the event log")
+                self.job = replace(self.job, version=self._log.version(self.job.id))
+
+
+class JournaledContext:
+    """One run of one job, as its handler sees it.
+
+    Args:
+        request: what was asked for.
+        journal: what the log already answers.
+        stream: where new steps are journaled.
+        services: everything shared.
+    """
+
+    def __init__(
+        self, request: Request, journal: Journal, stream: Stream, services: Services
+    ) -> None:
+        self._request = request
+        self._journal = journal
+        self._stream = stream
+        self._with = services
+        self._steps: set[str] = set()
+        self._asked: dict[str, Outcome | None] = {}
+        self._kept: dict[str, Artifact | None] = {}
+        self._stems = {PurePosixPath(artifact.path).stem for artifact in journal.saved.values()}
+        self._warnings: list[str] = []
+        self._provider: str | None = None
+        self._model: str | None = request.envelope.model
+        self._told = float("-inf")
+        self.paid: set[asyncio.Task[Outcome]] = set()
+        """Paid calls under way: a stop waits for them."""
+
+    # ------------------------------------------------------------ what handlers call
+
+    async def ask(self, step: str, call: Call) -> Outcome:
+        self._enter(step)
+        self._asked[step] = None
+        provider = self._provider_for(call.operation)
+        envelope = self._request.envelope
+        call = replace(
+            call,
+            model=call.model or envelope.model,
+            endpoint=envelope.endpoint,
+            extra={**call.extra, **(envelope.extra or {})},
+        )
+        digest = digest_of_call(provider.name, call)
+        outcome = self._journal.outcome(
+            step, digest, self._stream.job, self._with.settings.on_ambiguous
+        )
+        if outcome is None:
+            if envelope.dry_run:
+                self.warn(f"dry run: {provider.name} would have been asked to {call.operation}")
+                raise DryRun
+            outcome = await self._send(step, digest, provider, call)
+        self._asked[step] = outcome
+        self._model = outcome.model or self._model
+        return outcome
+
+    async def keep(
+        self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
+    ) -> Artifact:
+        self._enter(step)
+        self._kept[step] = None
+        artifact = self._journal.saved.get(step)
+        if artifact is None:
+            artifact = await self._save(step, medium, prefix, role)
+        self._kept[step] = artifact
+        return artifact
+
+    async def progress(self, message: str, fraction: float | None = None) -> None:
+        now = self._with.clock.monotonic()
+        if now - self._told >= PROGRESS_SECONDS:
+            self._told = now
+            self._stream.append(ProviderProgressed(message, fraction))
+
+    def warn(self, message: str) -> None:
+        self._warnings.append(message)
+
+    # ------------------------------------------------------------ what the runner calls
+
+    @property
+    def max_attempts(self) -> int:
+        """How many attempts this job may have."""
+        return self._request.envelope.max_attempts or self._with.settings.max_attempts
+
+    def run(self) -> Run:
+        """What the run came to, for the event that ends the job."""
+        outcomes = [outcome for outcome in self._asked.values() if outcome is not None]
+        usages = [outcome.usage for outcome in outcomes if outcome.usage is not None]
+        return Run(
+            provider=self._provider,
+            model=self._model,
+            artifacts=[asdict(kept) for kept in self._kept.values() if kept is not None],
+            references=[reference for outcome in outcomes for reference in outcome.references],
+            warnings=[
+                *dict.fromkeys(warning for outcome in outcomes for warning in outcome.warnings),
+                *self._warnings,
+            ],
+            usage={"calls": usages} if len(usages) > 1 else usages[0] if usages else None,
+        )
+
+    # ------------------------------------------------------------ asking
+
+    def _enter(self, step: str) -> None:
+        if step in self._steps:
+            raise ValueError(f"the handler used the step {step!r} twice")
+        self._steps.add(step)
+
+    def _provider_for(self, operation: str) -> Provider:
+        name = self._stream.job.provider
+        providers = self._with.providers
+        self._provider = name
+        if name not in providers:
+            raise HandlerError(
+                "provider_not_found",
+                f"there is no provider {name!r}",
+                hints=[f"The providers here are: {', '.join(sorted(providers))}."],
+            )
+        if operation not in providers[name].operations:
+            able = sorted(other for other, p in providers.items() if operation in p.operations)
+            raise HandlerError(
+                "not_supported",
+                f"{name} cannot {operation}",
+                hints=[f"These can: {', '.join(able) or 'none that is configured'}."],
+            )
+        return providers[name]
+
+    async def _send(self, step: str, digest: str, provider: Provider, call: Call) -> Outcome:
+        if not provider.paid:
+            return await self._exchange(step, digest, provider, call)
+        sending = asyncio.create_task(self._exchange(step, digest, provider, call))
+        self.paid.add(sending)
+        sending.add_done_callback(self.paid.discard)
+        # A stop must not cut a paid call short; whoever cancels the job cancels these itself.
+        return await asyncio.shield(sending)
+
+    async def _exchange(self, step: str, digest: str, provider: Provider, call: Call) -> Outcome:
+        async with self._with.lanes.of(provider.name):
+            if self._with.stopping.is_set():
+                raise asyncio.CancelledError
+            attempt = self._stream.job.attempt
+            requested = ProviderRequested(
+                step, call.operation, provider.name, call.model, provider.paid, digest, attempt
+            )
+            if provider.paid:
+                await self._stream.write(requested)
+            else:
+                self._stream.append(requested)
+            began = self._with.clock.monotonic()
+            timeout = self._request.envelope.timeout or self._with.settings.call_timeout
+            try:
+                outcome = await exchange(provider, call, self._with.workbench, timeout)
+                failure = None
+            except HandlerError as error:
+                outcome, failure = Outcome(model=call.model), self._judged(error)
+            seconds = round(self._with.clock.monotonic() - began, 3)
+        return await self._record(step, attempt, seconds, outcome, failure)
+
+    def _judged(self, error: HandlerError) -> HandlerError:
+        """A lost answer may be asked for again only where the settings say so."""
+        if error.code == "ambiguous_submit" and self._with.settings.on_ambiguous == "retry":
+            error.retryable = True
+        return error
+
+    async def _record(
+        self,
+        step: str,
+        attempt: int,
+        seconds: float,
+        outcome: Outcome,
+        failure: HandlerError | None,
+    ) -> Outcome:
+        """Make an answer durable, its media first."""
+        digests = [await self._store(medium) for medium in outcome.media]
+        try:
+            answered = ProviderAnswered(
+                step=step,
+                attempt=attempt,
+                seconds=seconds,
+                model=outcome.model,
+                media=[
+                    {"sha256": digest, "media_type": medium.media_type}
+                    for digest, medium in zip(digests, outcome.media, strict=True)
+                ],
+                references=list(outcome.references),
+                warnings=list(outcome.warnings),
+                usage=outcome.usage,
+                error=problem_of(failure).to_json() if failure is not None else None,
+            )
+            await self._stream.write(answered)
+        finally:
+            for digest in digests:
+                self._with.blobs.release(digest)
+        if failure is not None:
+            raise failure
+        return outcome_of(answered)
+
+    async def _store(self, medium: Medium) -> str:
+        data = medium.data or b""
+        return await self._with.disk.patiently(functools.partial(self._with.blobs.put, data))
+
+    # ------------------------------------------------------------ keeping
+
+    async def _save(self, step: str, medium: Medium, prefix: str, role: Role) -> Artifact:
+        envelope, gallery = self._request.envelope, self._with.gallery
+        stem = self._stem(envelope.prefix or prefix)
+        described = await self._with.workbench.run(lambda: gallery.describe(medium))
+        artifact = await self._with.disk.patiently(
+            lambda: gallery.save(medium, described, self._request.folder, stem, role)
+        )
+        await self._stream.write(ArtifactSaved(step, asdict(artifact)))
+        return artifact
+
+    def _stem(self, prefix: str) -> str:
+        """A name no artifact of this job has or had: the first free number from where a fresh
+        start began."""
+        job = self._stream.job
+        number = job.saved_before + 1
+        while (stem := f"{prefix}-{job.id}-{number}") in self._stems:
+            number += 1
+        self._stems.add(stem)
+        return stem

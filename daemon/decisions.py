@@ -1,0 +1,280 @@
+"""`decide(state, command) -> Decision`: what a wish comes to, as events. Pure.
+
+A decision names the version of the job that it was made from. Where the job has moved on by the
+time of the append, the log refuses it, and whoever asked looks at the state and decides again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daemon.errors import FRESH_ON_RETRY, Problem
+from daemon.events import (
+    Event,
+    JobAccepted,
+    JobCancelled,
+    JobCancelRequested,
+    JobEnded,
+    JobFailed,
+    JobRetrying,
+    JobRetryRequested,
+    JobStarted,
+    JobSucceeded,
+    RequestMatched,
+    RequestRejected,
+)
+from daemon.state import Job, State
+from handlers.contract import Json
+
+# ---------------------------------------------------------------- commands
+
+
+@dataclass(frozen=True, slots=True)
+class Accept:
+    """A good request was dropped."""
+
+    name: str
+    key: str
+    new_job: str
+    """The id of the job that it becomes, if it becomes one."""
+    event: JobAccepted
+    again: bool = False
+    """Judge it anew, although these bytes were rejected before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Something was dropped that is wrong in itself."""
+
+    name: str
+    key: str
+    request_sha256: str | None
+    task: str | None
+    labels: Mapping[str, Json]
+    problem: Problem
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody wants a job ended."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Somebody wants a finished job to run again; `key` says which control file asks."""
+
+    job: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A place for a job is free."""
+
+    job: str
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run of a handler came to, as far as the job's end tells of it."""
+
+    provider: str | None = None
+    model: str | None = None
+    artifacts: Sequence[Mapping[str, Json]] = ()
+    references: Sequence[Mapping[str, Json]] = ()
+    warnings: Sequence[str] = ()
+    usage: Mapping[str, Json] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Succeed:
+    """The handler came to its end."""
+
+    job: str
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """The handler failed; `due` (RFC 3339) is when to try again, None for never."""
+
+    job: str
+    run: Run
+    problem: Problem
+    due: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EndCancelled:
+    """The handler was stopped because somebody wanted the job ended."""
+
+    job: str
+    run: Run
+
+
+JobCommand = Cancel | Retry | Start | Succeed | Fail | EndCancelled
+Command = Accept | Reject | JobCommand
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to append, and to which version of which stream."""
+
+    events: tuple[Event, ...]
+    job: str | None = None
+    version: int | None = None
+    subject: str | None = None
+
+
+NOTHING = Decision(())
+"""The wish comes to nothing: it is already so, or no longer possible."""
+
+
+def decide(state: State, command: Command) -> Decision:
+    """What a command comes to, given the state."""
+    match command:
+        case Accept():
+            return _accept(state, command)
+        case Reject():
+            return _reject(state, command)
+    job = state.jobs.get(command.job)
+    return decide_job(job, command) if job is not None else NOTHING
+
+
+def decide_job(job: Job, command: JobCommand) -> Decision:
+    """What a command comes to for this job."""
+    match command:
+        case Cancel():
+            events = _cancel(job)
+        case Retry():
+            events = _retry(job, command.key)
+        case Start():
+            events = _start(job)
+        case Succeed():
+            events = (_ended(JobSucceeded, job, command.run, None),)
+        case EndCancelled():
+            events = (_cancelled(job, command.run),)
+        case Fail():
+            events = (_failed(job, command),)
+    return Decision(events, job.id, job.version, job.name) if events else NOTHING
+
+
+# ---------------------------------------------------------------- drops
+
+
+def _accept(state: State, command: Accept) -> Decision:
+    """A job, or the answer of one that there is: same bytes, same id, earlier bytes."""
+    event, name = command.event, command.name
+    newest, known = state.newest(name), state.known(name, command.key)
+    if known is not None and known is newest and known.job is None and not command.again:
+        return NOTHING
+    if known is not None and known.job is not None:
+        if known is newest and known.request_sha256 == event.request_sha256:
+            return NOTHING
+        same = "white space" if known is newest else "the same bytes as before"
+        return _match(state.jobs[known.job], command, same)
+    if event.request_id is not None and event.request_id in state.ids:
+        body, job_id = state.ids[event.request_id]
+        if body == event.body_sha256:
+            return _match(state.jobs[job_id], command, "the same id and body")
+        return _duplicate_id(state, command, job_id)
+    return Decision((event,), command.new_job, 0, name)
+
+
+def _match(job: Job, command: Accept, reason: str) -> Decision:
+    event = RequestMatched(command.key, command.event.request_sha256, job.id, reason)
+    return Decision((event,), subject=command.name)
+
+
+def _duplicate_id(state: State, command: Accept, job_id: str) -> Decision:
+    problem = Problem(
+        "duplicate_id",
+        f"the id {command.event.request_id!r} was used before, with another body, "
+        f"by {state.jobs[job_id].name}",
+        hints=("An id names one request for ever: choose another one, or leave it out.",),
+    )
+    event = command.event
+    return _reject(
+        state,
+        Reject(
+            command.name,
+            command.key,
+            event.request_sha256,
+            event.task,
+            event.labels,
+            problem,
+            command.again,
+        ),
+    )
+
+
+def _reject(state: State, command: Reject) -> Decision:
+    newest = state.newest(command.name)
+    if newest is not None and newest.key == command.key and not command.again:
+        return NOTHING
+    event = RequestRejected(
+        command.key,
+        command.request_sha256,
+        command.task,
+        command.labels,
+        command.problem.to_json(),
+    )
+    return Decision((event,), subject=command.name)
+
+
+# ---------------------------------------------------------------- jobs
+
+
+def _cancel(job: Job) -> tuple[Event, ...]:
+    if job.ended or job.cancelling:
+        return ()
+    if job.status == "running":
+        return (JobCancelRequested(),)
+    return (JobCancelRequested(), _cancelled(job, Run()))
+
+
+def _retry(job: Job, key: str) -> tuple[Event, ...]:
+    if not job.ended or job.retry_key == key:
+        return ()
+    fresh = job.status == "succeeded" or job.error in FRESH_ON_RETRY
+    return (JobRetryRequested(fresh, key),)
+
+
+def _start(job: Job) -> tuple[Event, ...]:
+    return () if job.ended else (JobStarted(job.attempt, job.runs + 1),)
+
+
+def _failed(job: Job, command: Fail) -> Event:
+    if command.due is not None:
+        return JobRetrying(job.attempt, command.problem.to_json(), command.due)
+    return _ended(JobFailed, job, command.run, command.problem)
+
+
+def _cancelled(job: Job, run: Run) -> Event:
+    problem = Problem(
+        "cancelled",
+        "the job was cancelled before it was done",
+        hints=("Drop the request under another name, or use retry, to run it again.",),
+    )
+    return _ended(JobCancelled, job, run, problem)
+
+
+def _ended(kind: type[JobEnded], job: Job, run: Run, problem: Problem | None) -> JobEnded:
+    return kind(
+        provider=run.provider or job.provider,
+        model=run.model,
+        artifacts=list(run.artifacts),
+        references=list(run.references),
+        warnings=list(run.warnings),
+        error=problem.to_json() if problem is not None else None,
+        usage=run.usage,
+        attempts=job.attempt if job.runs else job.attempt - 1,
+        task=job.task,
+        labels=job.labels,
+        accepted_at=job.accepted_at,
+        first=job.first,
+    )

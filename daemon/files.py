@@ -1,0 +1,335 @@
+"""Files, the careful way: opened beneath a folder without following links, published whole.
+
+Names that callers chose are only ever touched through `open_beneath` and `publish`, which walk
+component by component with directory descriptors, so that no link planted on the way is followed.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from daemon.errors import RootBusy
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Non-blocking, so that a FIFO opens at once and is then refused instead of waited for.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+NAME_MAX = 255
+"""The longest name of a file on Linux, in bytes."""
+
+
+# ---------------------------------------------------------------- names
+
+
+def name_to_text(name: str) -> str:
+    r"""A file's name as valid text, reversibly.
+
+    Names are bytes. Those that are UTF-8 stay as they are; a byte that is not becomes `\xHH`, and
+    a backslash becomes two, so that no two names share a text.
+    """
+    raw = os.fsencode(name).replace(b"\\", b"\\\\")
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def text_to_name(text: str) -> str:
+    """The inverse of `name_to_text`, as Python spells names that are not UTF-8."""
+    if "\\" not in text:
+        return text
+    parts = re.split(rb"(\\\\|\\x[0-9a-f]{2})", text.encode())
+    return os.fsdecode(b"".join(map(_unescaped, parts)))
+
+
+def _unescaped(part: bytes) -> bytes:
+    if part == b"\\\\":
+        return b"\\"
+    return bytes.fromhex(part[2:].decode()) if part.startswith(b"\\x") else part
+
+
+def fitted(stem: str, suffix: str) -> str:
+    """A file name of a stem and a suffix, shortened with a digest where it would be too long.
+
+    Args:
+        stem: the beginning, as Python spells it.
+        suffix: the end, which is always kept whole.
+    """
+    raw = os.fsencode(stem)
+    room = NAME_MAX - len(os.fsencode(suffix))
+    if len(raw) <= room:
+        return stem + suffix
+    digest = hashlib.sha256(raw).hexdigest()[:16]
+    # Cut between characters: a half one would make a name that is no text.
+    kept = raw[: room - len(digest) - 1].decode("utf-8", "ignore")
+    return f"{kept}-{digest}{suffix}"
+
+
+# ---------------------------------------------------------------- opening
+
+
+@contextmanager
+def folder_beneath(base: Path, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
+    """A descriptor of a folder beneath `base`, reached without following a link.
+
+    Args:
+        base: a folder that is trusted, link or not.
+        parts: the names of the folders on the way down.
+        make: create those that are missing.
+
+    Raises:
+        OSError: ENOENT where one is missing, ELOOP or ENOTDIR where one is no folder.
+    """
+    descriptor = os.open(base, _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        for part in parts:
+            if make:
+                _make_folder(part, descriptor)
+            below = os.open(part, _FOLDER, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _make_folder(name: str, parent: int) -> None:
+    try:
+        os.mkdir(name, dir_fd=parent)
+    except FileExistsError:
+        return
+    os.fsync(parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What tells one state of a file from another. A hint only: the bytes decide."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+class Unreadable(Exception):
+    """What lies there cannot be taken as a file.
+
+    Args:
+        reason: in a few words, for a person and for telling one refusal from another.
+        size: in bytes.
+        mtime_ns: when it was last changed.
+        oversize: whether its size is what is wrong.
+    """
+
+    def __init__(self, reason: str, size: int, mtime_ns: int, *, oversize: bool = False) -> None:
+        super().__init__(reason)
+        self.oversize = oversize
+        self.reason = reason
+        self.size = size
+        self.mtime_ns = mtime_ns
+
+
+_KINDS = {
+    stat.S_IFLNK: "a link (links are never followed)",
+    stat.S_IFDIR: "a directory",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def signature_beneath(base: Path, parts: tuple[str, ...]) -> Signature:
+    """What a file beneath `base` looks like now.
+
+    Raises:
+        OSError: ENOENT where nothing has that name, ENOTDIR or ELOOP where the way is no folder.
+    """
+    with folder_beneath(base, parts[:-1]) as folder:
+        return signature_of(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False))
+
+
+def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, Signature]:
+    """The bytes of a regular file beneath `base`, and what it looked like while they were read.
+
+    Args:
+        base: a folder that is trusted.
+        parts: the way down, the file's own name last.
+        limit: bytes; of a larger file nothing is read.
+
+    Raises:
+        FileNotFoundError: there is nothing of that name.
+        BlockingIOError: it changed while it was read; look again.
+        Unreadable: it is no regular file, may not be read, or is too large.
+    """
+    with folder_beneath(base, parts[:-1]) as folder:
+        judged = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+        kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
+        if kind is not None:
+            raise Unreadable(kind, 0, judged.st_mtime_ns)
+        try:
+            descriptor = os.open(parts[-1], _FILE, dir_fd=folder)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
+            raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
+    try:
+        return _read_open(descriptor, limit)
+    finally:
+        os.close(descriptor)
+
+
+def _read_open(descriptor: int, limit: int) -> tuple[bytes, Signature]:
+    before = os.fstat(descriptor)
+    if not stat.S_ISREG(before.st_mode):
+        raise BlockingIOError("it was replaced while it was opened")
+    if before.st_size > limit:
+        reason = f"larger than the limit of {limit} bytes"
+        raise Unreadable(reason, before.st_size, before.st_mtime_ns, oversize=True)
+    data = bytearray()
+    while chunk := os.read(descriptor, min(limit + 1 - len(data), 1 << 20)):
+        data += chunk
+        if len(data) > limit:
+            break
+    after = signature_of(os.fstat(descriptor))
+    if after != signature_of(before) or len(data) != after.size:
+        raise BlockingIOError("it changed while it was read")
+    return bytes(data), after
+
+
+# ---------------------------------------------------------------- writing
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    descriptor = os.open(folder, _FOLDER & ~os.O_NOFOLLOW)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_durable(path: Path, data: bytes) -> None:
+    """Write a new file and make its bytes durable; its name is not, until its folder is.
+
+    Raises:
+        OSError: it could not be written; nothing is left behind.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def publish(staged: Path, base: Path, parts: tuple[str, ...], *, make: bool = False) -> None:
+    """Put a finished file in its place beneath `base`, whole: it replaces what has that name.
+
+    A link that lies there is itself replaced, never written through.
+
+    Args:
+        staged: the finished file, on the same filesystem.
+        base: a folder that is trusted.
+        parts: the way down, the file's new name last.
+        make: create folders that are missing on the way.
+
+    Raises:
+        OSError: a folder on the way is missing or no folder, or a directory has that name.
+    """
+    with folder_beneath(base, parts[:-1], make=make) as folder:
+        os.rename(staged, parts[-1], dst_dir_fd=folder)
+
+
+def remove_beneath(base: Path, parts: tuple[str, ...]) -> None:
+    """Remove a file beneath `base`, if it is there and is none of the user's directories."""
+    try:
+        with folder_beneath(base, parts[:-1]) as folder:
+            os.unlink(parts[-1], dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EPERM):
+            raise
+
+
+# ---------------------------------------------------------------- one daemon per root
+
+
+class RootLock:
+    """A kernel lock on a root, held until `release` or the end of the process.
+
+    Args:
+        path: the lock's file; its content only informs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor = -1
+
+    def take(self) -> None:
+        """Take it.
+
+        Raises:
+            RootBusy: another process holds it; the message says which.
+        """
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(self._path, flags, 0o644)
+        if not _locked(descriptor):
+            holder = os.pread(descriptor, 32, 0).decode("ascii", "replace").strip()
+            os.close(descriptor)
+            raise RootBusy(
+                f"process {holder or '(not yet known)'} already serves {self._path.parent.parent}; "
+                "stop it first, or choose another --root"
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        self._descriptor = descriptor
+
+    def release(self) -> None:
+        """Let go of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock it; tried for a moment, because somebody may just be asking who holds it."""
+    for patience in (0.02, 0.05, 0.1, None):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if patience is not None:
+                time.sleep(patience)
+    return False
+
+
+def lock_holder(path: Path) -> int | None:
+    """The process that holds the lock of a root, or None where nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.pread(descriptor, 32, 0).strip()
+        return int(text) if text.isdigit() else 0
+    finally:
+        os.close(descriptor)
+    return None

@@ -1,0 +1,125 @@
+"""Artifacts: media saved whole under the output root, durable before anybody is told.
+
+A file's name holds its job's id, so what already has that name is what a crash left of the same
+job before the log knew of it, and may be replaced. Nothing else is ever overwritten.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from daemon.blobs import BlobStore
+from daemon.files import folder_beneath, publish, write_durable
+from handlers.contract import Artifact, Description, HandlerError, Medium, Role
+
+Describe = Callable[[bytes], Description]
+
+FOLDERS = {"image": "images", "video": "videos"}
+
+
+class Gallery:
+    """The output root. Its methods read and write the disk, and any thread may call them.
+
+    Args:
+        root: what paths are told relative to.
+        output: the output root; must exist.
+        staging: where files are made, on the output root's filesystem.
+        blobs: where media lie that a provider answered with.
+        describe: the decoder: what some bytes are, under limits.
+    """
+
+    def __init__(
+        self, root: Path, output: Path, staging: Path, blobs: BlobStore, describe: Describe
+    ) -> None:
+        self._root = root
+        self._output = output
+        self._staging = staging
+        self._blobs = blobs
+        self._describe = describe
+
+    def describe(self, medium: Medium) -> tuple[Description, str, int]:
+        """Decode a medium: what it is, its SHA-256, and how many bytes.
+
+        Raises:
+            HandlerError: `unreadable_media`.
+        """
+        data = medium.data if medium.data is not None else self._blobs.get(medium.sha256 or "")
+        digest = medium.sha256 or hashlib.sha256(data).hexdigest()
+        return self._describe(data), digest, len(data)
+
+    def save(
+        self,
+        medium: Medium,
+        described: tuple[Description, str, int],
+        folder: str | None,
+        stem: str,
+        role: Role,
+    ) -> Artifact:
+        """Put a medium in its place, durable.
+
+        Args:
+            medium: what to save.
+            described: what `describe` said of it.
+            folder: inside the output root, or None for the one of its kind.
+            stem: the file's name without its extension.
+            role: what it is to the user.
+
+        Raises:
+            HandlerError: `forbidden_path`: the way there is no folder, or a link.
+            OSError: it could not be written.
+        """
+        description, digest, size = described
+        folders = tuple((FOLDERS[description.kind] if folder is None else folder).split("/"))
+        parts = tuple(part for part in (*folders, stem + description.extension) if part)
+        staged = self._stage(medium, stem)
+        try:
+            publish(staged, self._output, parts, make=True)
+            with folder_beneath(self._output, parts[:-1]) as descriptor:
+                os.fsync(descriptor)
+        except NotADirectoryError as error:
+            raise _forbidden("/".join(folders)) from error
+        finally:
+            staged.unlink(missing_ok=True)
+        return Artifact(
+            path=self._told(self._output.joinpath(*parts)),
+            role=role,
+            kind=description.kind,
+            media_type=description.media_type,
+            bytes=size,
+            sha256=digest,
+            width=description.width,
+            height=description.height,
+        )
+
+    def _stage(self, medium: Medium, stem: str) -> Path:
+        staged = self._staging / f"{stem}-{os.urandom(4).hex()}"
+        if medium.data is not None:
+            write_durable(staged, medium.data)
+            return staged
+        blob = self._blobs.path(medium.sha256 or "")
+        try:
+            os.link(blob, staged)  # the bytes are durable already: no second write
+        except OSError:
+            with blob.open("rb") as source, staged.open("xb") as target:
+                shutil.copyfileobj(source, target, 1 << 20)
+                target.flush()
+                os.fsync(target.fileno())
+        return staged
+
+    def _told(self, path: Path) -> str:
+        try:
+            return path.relative_to(self._root).as_posix()
+        except ValueError:
+            return path.as_posix()
+
+
+def _forbidden(folder: str) -> HandlerError:
+    return HandlerError(
+        "forbidden_path",
+        f"{folder} cannot be saved to: a link or a file is on the way",
+        hints=["Choose another out_dir, or make it a real folder."],
+    )

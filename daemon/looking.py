@@ -1,0 +1,155 @@
+"""What lies under a name: read it, judge it. For a worker thread; changes nothing.
+
+A file that parses as one whole object or array is taken at once, for no proper beginning of one
+parses. Anything else may still be being written, so it must rest before it is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from daemon.errors import BadRequest, Problem
+from daemon.files import Signature, Unreadable, read_whole, signature_beneath, text_to_name
+from daemon.requests import MAX_LABELS, PLANNED_TASKS, Door, Request, content_digest, digest_of
+from daemon.strictjson import parse_json
+from handlers.contract import Json
+
+QUEUE = ".jsonl"
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """Nothing has that name now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """It changed while it was read."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A request, and the digests of its bytes."""
+
+    name: str
+    signature: Signature
+    request: Request
+    request_sha256: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bad:
+    """Nothing that can be taken. `whole` tells that more bytes would not make it better."""
+
+    name: str
+    signature: Signature
+    problem: Problem
+    key: str
+    request_sha256: str | None = None
+    task: str | None = None
+    labels: Mapping[str, Json] = field(default_factory=dict)
+    whole: bool = False
+
+
+Look = Gone | Busy | Good | Bad
+
+
+class Looker:
+    """Looks at files of the inbox.
+
+    Args:
+        inbox: the folder of requests.
+        door: who judges their bytes.
+        limit: bytes; larger files are not read.
+    """
+
+    def __init__(self, inbox: Path, door: Door, limit: int) -> None:
+        self._inbox = inbox
+        self._door = door
+        self._limit = limit
+
+    def look_all(self, names: Iterable[str], seen: Mapping[str, Signature]) -> list[Look]:
+        """Look at these, but for those that are as they were when they were last decided.
+
+        Args:
+            names: relative to the inbox.
+            seen: what each looked like then.
+        """
+        looks = (self.look(name, seen.get(name)) for name in names)
+        return [look for look in looks if look is not None]
+
+    def look(self, name: str, seen: Signature | None = None) -> Look | None:
+        """Look at one; None where it is as it was."""
+        parts = tuple(text_to_name(name).split("/"))
+        try:
+            signature = signature_beneath(self._inbox, parts)
+            if signature == seen:
+                return None
+            data, signature = read_whole(self._inbox, parts, self._limit)
+        except (FileNotFoundError, NotADirectoryError):
+            return Gone(name)
+        except BlockingIOError:
+            return Busy(name)
+        except Unreadable as error:
+            return _unreadable(name, signature, error)
+        except OSError as error:
+            reason = Unreadable(f"not readable: {(error.strerror or '').lower()}", 0, 0)
+            return _unreadable(name, Signature(0, 0, 0, 0), reason)
+        return self._judge(name, signature, data)
+
+    def key_of(self, name: str) -> str | None:
+        """What tells one drop of a control file from the next; None where it is gone."""
+        try:
+            signature = signature_beneath(self._inbox, tuple(text_to_name(name).split("/")))
+        except OSError:
+            return None
+        return f"{signature.inode}:{signature.mtime_ns}:{signature.ctime_ns}"
+
+    def _judge(self, name: str, signature: Signature, data: bytes) -> Look:
+        if name.endswith(QUEUE):
+            return _queue(name, signature)
+        digest, key = digest_of(data), content_digest(data)
+        try:
+            value = parse_json(data)
+        except BadRequest as error:
+            return Bad(name, signature, error.problem, key, digest)
+        try:
+            return Good(name, signature, self._door.validate(value), digest, key)
+        except BadRequest as error:
+            task, labels = _echo(value)
+            return Bad(name, signature, error.problem, key, digest, task, labels, whole=True)
+
+
+def _echo(value: Json) -> tuple[str | None, Mapping[str, Json]]:
+    """What a refusal can say back of a request that is wrong elsewhere: its task and labels."""
+    if not isinstance(value, dict):
+        return None, {}
+    task, labels = value.get("task"), value.get("labels")
+    if not isinstance(labels, dict) or len(str(labels)) > MAX_LABELS:
+        labels = {}
+    return task if isinstance(task, str) and task in PLANNED_TASKS else None, labels
+
+
+def _unreadable(name: str, signature: Signature, error: Unreadable) -> Bad:
+    problem = Problem(
+        "limit_exceeded" if error.oversize else "unreadable_request",
+        f"{name} is {error.reason}",
+        ("A request is a regular file that the daemon may read.",),
+    )
+    return Bad(name, signature, problem, f"{error.reason}:{error.size}:{error.mtime_ns}")
+
+
+def _queue(name: str, signature: Signature) -> Bad:
+    problem = Problem(
+        "not_supported",
+        "this version takes one request a file, and a .jsonl is a queue of them",
+        ("Drop each request as a .json of its own; queues come with a later version.",),
+    )
+    return Bad(name, signature, problem, "queue", whole=True)

@@ -1,0 +1,126 @@
+"""Reading a root that a daemon may be serving: for commands, which never write to the log."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.errors import UsageError
+from daemon.events import Recorded
+from daemon.segments import Segments, segment_paths
+from daemon.settings import Settings
+from daemon.state import Drop, Job, State
+from handlers.contract import Json
+
+POLL_SECONDS = 0.2
+
+
+def check_root(settings: Settings) -> None:
+    """Make sure that there is a log.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if not settings.events.is_dir():
+        raise UsageError(
+            f"no darkroom has run in {settings.root}: it has no events/; "
+            "choose another --root, or start one with `darkroom run`"
+        )
+
+
+def load(settings: Settings) -> tuple[State, Segments]:
+    """The state of a root, and its log to read single events from.
+
+    Raises:
+        UsageError: there is no log.
+        LogCorrupt: a line is not what was once written.
+    """
+    check_root(settings)
+    segments, state = Segments(settings.events, 0), State()
+    for recorded in segments.load():
+        state.apply(recorded)
+    return state, segments
+
+
+def find(state: State, wanted: str) -> tuple[str, Drop]:
+    """The request that somebody means, by its name, its name without .json, or its job.
+
+    Raises:
+        UsageError: there is none.
+    """
+    job = state.jobs.get(wanted)
+    for name in (wanted, f"{wanted}.json", job.name if job is not None else ""):
+        drop = state.newest(name)
+        if drop is not None:
+            if job is not None and drop.job != job.id:
+                drop = next(known for known in state.drops[name] if known.job == job.id)
+            return name, drop
+    near = [name for name in state.drops if wanted.lower() in name.lower()][:5]
+    more = f"; similar: {', '.join(near)}" if near else ""
+    raise UsageError(f"the log knows no request or job {wanted!r}{more}")
+
+
+def answer(segments: Segments, state: State, drop: Drop) -> Recorded | None:
+    """The event that answers a drop, or None while its job is open."""
+    if drop.job is None:
+        return segments.get(drop.event)
+    last = state.jobs[drop.job].last
+    return segments.get(last) if last else None
+
+
+def lines(folder: Path, *, follow: bool) -> Iterator[bytes]:
+    """The lines of a log as they are, without checking them; with `follow`, for ever."""
+    number = 0
+    while True:
+        paths = segment_paths(folder)
+        for path in paths[number:]:
+            number += 1
+            yield from _segment(folder, path, number, follow=follow)
+        if not follow:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _segment(folder: Path, path: Path, number: int, *, follow: bool) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        rest = b""
+        while True:
+            newer = len(segment_paths(folder)) > number  # asked before the end is looked for
+            for line in file:
+                rest += line
+                if rest.endswith(b"\n"):
+                    yield rest
+                    rest = b""
+            if newer or not follow:
+                return
+            time.sleep(POLL_SECONDS)
+
+
+def concerns(line: Json, wanted: str) -> bool:
+    """Whether an event is about a job or a request."""
+    data = line.get("data", {})
+    return wanted in (
+        line.get("job"),
+        line.get("subject"),
+        data.get("of"),
+        data.get("answered_by"),
+    ) or f"{wanted}.json" == line.get("subject")
+
+
+def parse(line: bytes) -> Json:
+    """An event's line as a value; `{}` where it is none."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return {}
+
+
+def describe(job: Job | None) -> str:
+    """Where a job stands, in a few words."""
+    if job is None:
+        return "rejected"
+    if job.status == "retrying":
+        return f"retrying, attempt {job.attempt} at {job.due}"
+    return "cancelling" if job.cancelling and not job.ended else job.status

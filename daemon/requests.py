@@ -1,0 +1,327 @@
+"""The strict door: dropped bytes -> a `Request`, or every fault at once. Pure.
+
+The envelope is what every task shares; a task's own fields are its handler's `Request`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import posixpath
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from types import MappingProxyType
+from typing import Annotated, Any, ClassVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from daemon.errors import BadRequest, Fault
+from daemon.strictjson import MAX_FAULTS, WHITE, parse_json, pointer_of
+from handlers.contract import Handler, Json, TaskRequest
+
+MAX_LABELS = 8 << 10
+"""Bytes of JSON in `labels`, which every event of the job's end carries."""
+
+PLANNED_TASKS = frozenset(
+    {
+        "generate_image",
+        "edit_image",
+        "mask_inpaint",
+        "outpaint_image",
+        "reference_media",
+        "object_select_edit",
+        "prepare_object_mask",
+        "generate_video",
+        "generate_batch_media",
+        "fetch_generated_media",
+    }
+)
+TASK_ALIASES = MappingProxyType({"generate_consistent_media": "reference_media"})
+_REFERENCES = frozenset({"reference_image", "reference_images", "consistent"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request that came through the door."""
+
+    task: str
+    envelope: Envelope
+    fields: TaskRequest
+    """The task's own fields, as its handler's model."""
+    raw: Mapping[str, Json]
+    """The whole object, as it was dropped."""
+    folder: str | None = None
+    """Where to save, relative to the output root; None for the folder of each kind."""
+
+
+# ---------------------------------------------------------------- the envelope
+
+
+def _safe_prefix(text: str) -> str:
+    """A file name's beginning out of what somebody typed: "hero shot.png" -> "hero-shot"."""
+    if "/" in text or "\0" in text:
+        raise ValueError("a prefix names no folder; use out_dir for that")
+    stem = re.sub(r"\.(png|jpe?g|webp|mp4|webm|mov)$", "", text.strip(), flags=re.IGNORECASE)
+    safe = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")[:80]
+    if not safe:
+        raise ValueError("nothing of it can be used in a file's name")
+    return safe
+
+
+def _small_labels(labels: dict[str, Json]) -> dict[str, Json]:
+    if len(json.dumps(labels)) > MAX_LABELS:
+        raise ValueError(f"larger than {MAX_LABELS} bytes")
+    return labels
+
+
+class Envelope(BaseModel):
+    """The fields that every task takes."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"filename": "prefix", "timeoutMs": "timeout"}
+    )
+
+    id: str | None = Field(
+        None,
+        min_length=1,
+        max_length=200,
+        description="Your own id for this request: the same id and body is answered once.",
+    )
+    provider: str | None = Field(
+        None, min_length=1, description="Which provider, by its name in the configuration."
+    )
+    model: str | None = Field(None, min_length=1, description="Which of the provider's models.")
+    endpoint: str | None = Field(None, min_length=1, description="The provider's path, if odd.")
+    extra: dict[str, Any] | None = Field(
+        None, description="Fields merged last into the provider's body, untouched."
+    )
+    out_dir: str | None = Field(
+        None, min_length=1, description='Where to save, as "tmp/images/shoes".'
+    )
+    prefix: Annotated[str, AfterValidator(_safe_prefix)] | None = Field(
+        None, min_length=1, max_length=300, description="How the names of saved files begin."
+    )
+    max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before it fails.")
+    timeout: float | None = Field(
+        None, gt=0, le=86400, strict=False, description="Seconds that one call may take."
+    )
+    dry_run: bool = Field(False, description="Check everything, call nobody.")
+    labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
+        default_factory=dict, description="Anything of yours; echoed in events and the result."
+    )
+
+
+NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
+    {
+        "extra_json": (None, "extra fields as text"),
+        "extra_json_file": (None, "extra fields from a file"),
+        "priority": (0, "priorities"),
+        "not_before": (None, "scheduling"),
+        "deadline_seconds": (None, "deadlines"),
+        "poll_interval": (None, "polling"),
+        "max_polls": (None, "polling"),
+        "download": (True, "way to leave media at the provider"),
+        "vars": (None, "templating"),
+        "after": (None, "dependencies between requests"),
+    }
+)
+"""Fields of the protocol that this version refuses rather than ignores, unless they hold their
+default: the default, and what they are for."""
+
+
+# ---------------------------------------------------------------- the door
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Everything the door judges by.
+
+    Args:
+        handlers: the tasks this installation can do.
+        root: what paths in requests are relative to.
+        output: the output root, which `out_dir` must lie inside.
+    """
+
+    handlers: Mapping[str, Handler]
+    root: PurePosixPath
+    output: PurePosixPath
+
+    def parse(self, data: bytes) -> Request:
+        """Judge the bytes of a dropped file.
+
+        Raises:
+            BadRequest: they are no request; it holds every fault. It raises nothing else.
+        """
+        return self.validate(parse_json(data))
+
+    def validate(self, value: Json) -> Request:
+        """Judge a parsed value, as `parse` does.
+
+        Raises:
+            BadRequest: it is no request.
+        """
+        if isinstance(value, list):
+            raise BadRequest(
+                "not_supported",
+                "this version takes one request a file, and this file holds a list",
+                hints=["Drop each request as a file of its own; batches come with a later version"],
+            )
+        if not isinstance(value, dict):
+            raise BadRequest("invalid_request", f"a request is an object, not {_kind(value)}")
+        task = self._task(value)
+        handler = self.handlers[task]
+        return _Validation(value, task, handler, self).request()
+
+    def _task(self, value: Mapping[str, Json]) -> str:
+        given = value.get("task")
+        if given is None and "task" not in value:
+            given = infer_task(value)
+        if not isinstance(given, str):
+            fault = Fault("/task", f"must be a text, not {_kind(given)}")
+            raise BadRequest("unknown_task", "the task is no text", [fault])
+        task = TASK_ALIASES.get(given, given)
+        if task in self.handlers:
+            return task
+        if task in PLANNED_TASKS:
+            message = f"this version of darkroom cannot do {task} yet"
+        else:
+            message = f"there is no task {_quoted(given)}{_suggestion(given, self.handlers)}"
+        hint = f"The tasks here are: {', '.join(sorted(self.handlers))}."
+        raise BadRequest("unknown_task", message, [Fault("/task", message)], [hint])
+
+
+def infer_task(value: Mapping[str, Json]) -> str:
+    """The task of a request that names none, the way the old manifests routed."""
+    if any(value.get(name) for name in _REFERENCES):
+        return "reference_media"
+    return "generate_video" if value.get("mode") == "video" else "generate_image"
+
+
+def digest_of(data: bytes) -> str:
+    """The SHA-256 of some bytes, in hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def content_digest(data: bytes) -> str:
+    """The digest that tells one request from another: white space around it does not count, as a
+    writer may add its last newline after we looked."""
+    return digest_of(data.strip(WHITE))
+
+
+def body_digest(raw: Mapping[str, Json]) -> str:
+    """The digest of a request's meaning: its JSON value, however it is spelled (for `id`)."""
+    text = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return digest_of(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(slots=True)
+class _Validation:
+    """One object being judged against the envelope and its task's fields."""
+
+    value: Mapping[str, Json]
+    task: str
+    handler: Handler
+    door: Door
+    faults: list[Fault] = field(default_factory=list)
+    typed: dict[str, str] = field(default_factory=dict)
+    """Field -> how the caller spelled it."""
+
+    def request(self) -> Request:
+        named = self._canonical()
+        shared = {k: v for k, v in named.items() if k in Envelope.model_fields}
+        own = {k: v for k, v in named.items() if k not in Envelope.model_fields}
+        envelope = self._model(Envelope, shared)
+        fields = self._model(self.handler.request, own)
+        out_dir = envelope.out_dir if isinstance(envelope, Envelope) else None
+        folder = self._folder(out_dir) if out_dir is not None else None
+        if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
+            raise _refusal(self.faults[:MAX_FAULTS])
+        return Request(self.task, envelope, fields, self.value, folder)
+
+    def _canonical(self) -> dict[str, Json]:
+        """The object under its fields' own names; what is not for a model is judged here."""
+        aliases = {**Envelope.ALIASES, **self.handler.request.ALIASES}
+        named: dict[str, Json] = {}
+        for spelled, given in self.value.items():
+            name = aliases.get(spelled, spelled)
+            if name in ("task", "$schema"):
+                continue
+            if name in NOT_YET and name not in self.handler.request.model_fields:
+                default, purpose = NOT_YET[name]
+                if given != default:
+                    self._fault(spelled, f"this version has no {purpose} yet; leave it out")
+            elif name in named:
+                self._fault(spelled, f"given twice, also as {_quoted(self.typed[name])}")
+            else:
+                number = isinstance(given, int | float) and not isinstance(given, bool)
+                named[name] = given / 1000 if spelled == "timeoutMs" and number else given
+                self.typed[name] = spelled
+        return named
+
+    def _model(self, model: type[BaseModel], values: dict[str, Json]) -> BaseModel | None:
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            for one in error.errors(include_url=False, include_context=False):
+                self._translate(model, one["loc"], one["type"], one["msg"])
+            return None
+
+    def _translate(
+        self, model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str
+    ) -> None:
+        """A fault in pydantic's words, in ours."""
+        name = str(place[0]) if place else ""
+        message = message.removeprefix("Value error, ").replace("Input should be", "must be")
+        if kind == "extra_forbidden" and len(place) == 1:
+            near = _suggestion(name, self._known_names())
+            message = "unknown field" + (near or "; what only your provider knows goes in extra")
+        elif kind == "missing":
+            message = "is missing"
+        elif kind == "string_pattern_mismatch":
+            message = f"is not like this: {model.model_fields[name].description}"
+        pointer = [self.typed.get(name, name), *(str(part) for part in place[1:])]
+        self.faults.append(Fault(pointer_of(pointer), message))
+
+    def _known_names(self) -> list[str]:
+        own = self.handler.request
+        return [*Envelope.model_fields, *own.model_fields, *Envelope.ALIASES, *own.ALIASES]
+
+    def _folder(self, out_dir: str) -> str | None:
+        """`out_dir` relative to the output root; lexically, as links are judged when it is used."""
+        root, output = str(self.door.root), str(self.door.output)
+        wanted = posixpath.normpath(posixpath.join(root, out_dir))
+        if "\0" in out_dir or (wanted != output and not wanted.startswith(output + "/")):
+            shown = posixpath.relpath(output, root) if output.startswith(root) else output
+            self._fault("out_dir", f"must lie inside {shown}/")
+            return None
+        return wanted[len(output) + 1 :]
+
+    def _fault(self, spelled: str, message: str) -> None:
+        self.faults.append(Fault(pointer_of([spelled]), message))
+
+
+def _refusal(faults: list[Fault]) -> BadRequest:
+    shown = "; ".join(f"{fault.pointer} {fault.message}" for fault in faults[:3])
+    more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
+    hint = "`darkroom schema` prints every field of every task."
+    return BadRequest("invalid_request", shown + more, faults, [hint])
+
+
+def _suggestion(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name[:80], known, 1)
+    return f"; did you mean {_quoted(close[0])}?" if close else ""
+
+
+def _quoted(text: str) -> str:
+    short = text if len(text) <= 80 else text[:79] + "…"
+    return json.dumps(short, ensure_ascii=not short.isprintable())
+
+
+def _kind(value: Json) -> str:
+    names = {dict: "an object", list: "a list", str: "a text", bool: "a boolean"}
+    return names.get(type(value), "null" if value is None else "a number")

@@ -1,0 +1,278 @@
+"""Runs jobs: pick, attempt, settle. Everything it knows it reads from the log's events.
+
+It follows the log: an accepted job is put on the schedule, a cancelled one is stopped. Each
+attempt is one task, which ends with an event, or with nothing, and then the job goes on after the
+next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from daemon.blobs import with_long_strings
+from daemon.clock import parse_rfc3339, rfc3339
+from daemon.context import DryRun, JournaledContext, Services, Stream
+from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
+from daemon.errors import BadRequest, Conflict, LogError, Problem, problem_of
+from daemon.events import JobAccepted, JobRetryRequested, Recorded
+from daemon.journal import Journal
+from daemon.requests import Door, Request
+from daemon.retries import next_attempt
+from daemon.schedule import Schedule
+from daemon.state import Job, State
+from handlers.contract import Handler, HandlerError
+
+_log = structlog.get_logger(__name__)
+
+
+class Runner:
+    """Runs what the state says is open.
+
+    Args:
+        services: everything a job's context needs.
+        state: must take in a batch of events before this does.
+        door: reads a recorded request back into its models.
+        handlers: by task.
+    """
+
+    def __init__(
+        self, services: Services, state: State, door: Door, handlers: Mapping[str, Handler]
+    ) -> None:
+        settings = services.settings
+        self._with = services
+        self._state = state
+        self._door = door
+        self._handlers = handlers
+        self._schedule = Schedule(
+            settings.concurrency, settings.provider_concurrency, self._is_blocked
+        )
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._contexts: dict[str, JournaledContext] = {}
+        self._woken = asyncio.Event()
+
+    @property
+    def running(self) -> int:
+        """How many jobs run just now."""
+        return len(self._tasks)
+
+    # ------------------------------------------------------------ following the log
+
+    def begin(self) -> None:
+        """Put every open job on the schedule."""
+        for job_id in self._state.open_jobs:
+            self._schedule.add(self._state.jobs[job_id])
+
+    def wake(self) -> None:
+        """Look again whether a job can start."""
+        self._woken.set()
+
+    def committed(self, batch: Sequence[Recorded]) -> None:
+        """Take in a batch of durable events."""
+        for recorded in batch:
+            job = self._state.jobs.get(recorded.job or "")
+            if job is None:
+                continue
+            if job.id in self._tasks:
+                if job.cancelling and not job.ended:
+                    self._tasks[job.id].cancel()
+            elif job.ended:
+                self._schedule.remove(job)
+            elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
+                self._schedule.add(job)
+        self._woken.set()
+
+    def _is_blocked(self, job: Job) -> bool:
+        """Whether an older job of the same name has not ended."""
+        older = (drop.job for drop in self._state.drops.get(job.name, ()))
+        return any(
+            other in self._state.open_jobs and self._state.jobs[other].first < job.first
+            for other in older
+            if other is not None
+        )
+
+    # ------------------------------------------------------------ pick
+
+    async def run(self) -> None:
+        """Start jobs as places become free, until it is cancelled."""
+        while True:
+            self._woken.clear()
+            if not self._with.disk.paused:
+                while (job := self._schedule.pick(self._now())) is not None:
+                    self._start(job.id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._until_next()):
+                    await self._woken.wait()
+
+    def _now(self) -> str:
+        return rfc3339(self._with.clock.now())
+
+    def _until_next(self) -> float | None:
+        due = self._schedule.next_due()
+        if due is None:
+            return None
+        # No longer than a minute at a time: the wall clock may be set meanwhile.
+        seconds = (parse_rfc3339(due) - self._with.clock.now()).total_seconds()
+        return min(60.0, max(0.001, seconds))
+
+    def _start(self, job_id: str) -> None:
+        task = asyncio.create_task(self._attempt(job_id), name=f"job {job_id}")
+        self._tasks[job_id] = task
+        task.add_done_callback(lambda done: self._finished(job_id, done))
+
+    def _finished(self, job_id: str, task: asyncio.Task[None]) -> None:
+        del self._tasks[job_id]
+        self._contexts.pop(job_id, None)
+        self._schedule.done(job_id)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("an attempt broke off", job=job_id, exc_info=error)
+        job = self._state.jobs[job_id]
+        if not job.ended and not self._with.stopping.is_set():
+            self._schedule.add(job)
+        self._woken.set()
+
+    # ------------------------------------------------------------ attempt
+
+    async def _attempt(self, job_id: str) -> None:
+        """One attempt at a job, to its event."""
+        began = self._with.clock.monotonic()
+        stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
+        try:
+            command = await self._command(stream)
+            media = stream.job.hold
+            await stream.write(*decide_job(stream.job, command).events)
+        except (Conflict, asyncio.CancelledError):
+            await self._with.log.append(None, None, ())  # until what was faster is durable
+            if not self._state.jobs[job_id].cancelling:
+                raise
+            media = ()
+            await self._end_cancelled(job_id)
+        self._tell(job_id, self._with.clock.monotonic() - began)
+        if media:
+            await asyncio.to_thread(self._with.blobs.drop, media, self._state.held)
+
+    async def _command(self, stream: Stream) -> JobCommand:
+        """Run the handler; what it came to."""
+        job = stream.job
+        context: JournaledContext | None = None
+        if job.cancelling:
+            return EndCancelled(job.id, Run())
+        if job.runs >= self._with.settings.max_crashes:
+            return Fail(job.id, Run(), _crashes(job.runs))
+        stream.command(Start(job.id))
+        try:
+            request = await self._request(job)
+            context = JournaledContext(request, await self._journal(job), stream, self._with)
+            self._contexts[job.id] = context
+            with contextlib.suppress(DryRun):
+                await self._handlers[request.task].run(request.fields, context)
+            return Succeed(job.id, context.run())
+        except BadRequest as error:
+            return Fail(job.id, Run(), error.problem)
+        except HandlerError as error:
+            return self._failure(stream.job, context, problem_of(error))
+        except LogError:
+            raise
+        except Exception as error:
+            _log.exception("a handler broke", job=job.id, task=job.task)
+            return self._failure(stream.job, context, _broken(job.task, error))
+
+    def _failure(self, job: Job, context: JournaledContext | None, problem: Problem) -> JobCommand:
+        settings = self._with.settings
+        allowed = context.max_attempts if context is not None else settings.max_attempts
+        due = next_attempt(problem, job.attempt, allowed, self._with.clock.now(), settings)
+        return Fail(job.id, context.run() if context is not None else Run(), problem, due)
+
+    async def _request(self, job: Job) -> Request:
+        """The request of a job, as the log holds it."""
+        log = self._with.log
+        recorded = log.recent(job.first)
+        if recorded is None:
+            recorded = await asyncio.to_thread(log.get, job.first)
+        event = recorded.event
+        if not isinstance(event, JobAccepted):
+            raise LogError(f"event {job.first} does not accept job {job.id}")
+        raw = event.request
+        if event.blobs:
+            strings = await asyncio.to_thread(self._strings, event.blobs)
+            raw = with_long_strings(raw, strings)
+        return self._door.validate(raw)
+
+    def _strings(self, blobs: Mapping[str, str]) -> dict[str, str]:
+        return {pointer: self._with.blobs.get(blobs[pointer]).decode() for pointer in blobs}
+
+    async def _journal(self, job: Job) -> Journal:
+        """What the log holds of a job's steps."""
+        if not job.journal:
+            return Journal()
+        log = self._with.log
+        return Journal.of(await asyncio.to_thread(lambda: [log.get(n) for n in job.journal]))
+
+    # ------------------------------------------------------------ settle
+
+    async def _end_cancelled(self, job_id: str) -> None:
+        task, context = asyncio.current_task(), self._contexts.get(job_id)
+        if task is not None:
+            task.uncancel()
+        if context is not None and context.paid:
+            context.warn("a paid call was under way; the provider may still bill it")
+            for call in context.paid:
+                call.cancel()
+        run = context.run() if context is not None else Run()
+        stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
+        await stream.write(*decide_job(stream.job, EndCancelled(job_id, run)).events)
+
+    def _tell(self, job_id: str, seconds: float) -> None:
+        """The one line of diagnostics about an attempt."""
+        job = self._state.jobs[job_id]
+        tell = _log.info if job.status == "succeeded" else _log.warning
+        tell(
+            f"job {job.status}",
+            job=job.id,
+            request=job.name,
+            task=job.task,
+            provider=job.provider,
+            attempt=job.attempt,
+            code=job.error,
+            due=job.due,
+            seconds=round(seconds, 3),
+        )
+
+    async def stop(self, timeout: float) -> None:
+        """Start nothing new, wait for paid calls under way, let go of everything else.
+
+        Args:
+            timeout: seconds to wait at the most.
+        """
+        self._with.stopping.set()
+        for job_id, task in self._tasks.items():
+            if job_id not in self._contexts or not self._contexts[job_id].paid:
+                task.cancel()
+        paid = {call for context in self._contexts.values() for call in context.paid}
+        if paid:
+            _log.info("waiting for paid calls under way", calls=len(paid), at_most=timeout)
+            await asyncio.wait(paid, timeout=timeout)
+        tasks: list[asyncio.Task[Any]] = [*self._tasks.values(), *paid]
+        for left in tasks:
+            left.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _crashes(runs: int) -> Problem:
+    return Problem(
+        "internal",
+        f"the daemon died {runs} times while this job ran, so it is not started again",
+        ("If the job is not to blame, use retry.",),
+    )
+
+
+def _broken(task: str, error: Exception) -> Problem:
+    return Problem(
+        "internal",
+        f"the handler of {task} broke: {type(error).__name__}",
+        ("This is a fault of darkroom or of a plug-in; the diagnostics tell where.",),
+    )

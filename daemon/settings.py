@@ -1,0 +1,119 @@
+"""Flags and environment -> one frozen `Settings`, made once and handed down.
+
+Every setting is also an environment variable: `DARKROOM_` and its name in capitals. A flag wins.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from daemon.errors import UsageError
+
+
+class Settings(BaseModel):
+    """Everything that can be set."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path = Field(Path(), description="The folder everything lives under.")
+    output_root: Path | None = Field(None, description="Where media go, if not to tmp/.")
+    provider: str = Field("local", description="Who serves a request that names no provider.")
+    concurrency: int = Field(16, ge=1, le=1024, description="Jobs that run at once.")
+    provider_concurrency: int = Field(4, ge=1, le=1024, description="The same, for each provider.")
+    max_attempts: int = Field(3, ge=1, le=100, description="Attempts before a job fails.")
+    retry_seconds: float = Field(2.0, ge=0, description="The first wait before another attempt.")
+    retry_seconds_max: float = Field(300.0, ge=0, description="The longest such wait.")
+    max_crashes: int = Field(
+        20, ge=1, description="Starts of one attempt, before it is blamed for the crashes."
+    )
+    on_ambiguous: Literal["fail", "retry"] = Field(
+        "fail", description="What to do with a paid call whose answer was lost."
+    )
+    call_timeout: float = Field(300.0, gt=0, description="Seconds one call may take.")
+    settle: float = Field(1.0, ge=0, description="Seconds a file that does not parse must rest.")
+    scan_interval: float = Field(5.0, gt=0, description="Seconds between two looks at the inbox.")
+    watch: bool = Field(True, description="Whether to be told of new files, besides looking.")
+    stop_timeout: float = Field(
+        300.0, ge=0, description="Seconds to wait for paid calls at a stop."
+    )
+    max_request_bytes: int = Field(32 << 20, ge=1, description="The largest request.")
+    max_pixels: int = Field(40_000_000, ge=1, description="The largest picture that is decoded.")
+    max_media_bytes: int = Field(512 << 20, ge=1, description="The largest file of media.")
+    segment_bytes: int = Field(64 << 20, ge=1024, description="Where a segment of the log ends.")
+    free_floor: int = Field(64 << 20, ge=0, description="Bytes that stay free on the disk.")
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events"
+
+    @property
+    def blobs(self) -> Path:
+        return self.events / "blobs"
+
+    @property
+    def private(self) -> Path:
+        """What the log could rebuild: the lock, staging."""
+        return self.root / ".darkroom"
+
+    @property
+    def lock(self) -> Path:
+        return self.private / "lock"
+
+    @property
+    def output(self) -> Path:
+        return self.output_root if self.output_root is not None else self.root / "tmp"
+
+
+def load_settings(
+    flags: Mapping[str, object], environment: Mapping[str, str] | None = None
+) -> Settings:
+    """Settings of flags over environment over defaults.
+
+    Args:
+        flags: by name; those that are None were not given.
+        environment: `os.environ`, if left out.
+
+    Raises:
+        UsageError: a value is no good; the message names the flag or the variable.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, object] = {
+        name: environment[variable_of(name)]
+        for name in Settings.model_fields
+        if environment.get(variable_of(name))
+    }
+    values |= {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_faults(error, flags)) from None
+    root = settings.root.expanduser().resolve()
+    output = settings.output_root
+    if output is not None:  # relative to the root, as every path of ours
+        output = (root / output.expanduser()).resolve()
+    return settings.model_copy(update={"root": root, "output_root": output})
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a setting."""
+    seeds = {"output_root": "MEDIA_GENERATION_OUTPUT_ROOT"}
+    return seeds.get(name, f"DARKROOM_{name.upper()}")
+
+
+def _faults(error: ValidationError, flags: Mapping[str, object]) -> str:
+    lines = []
+    for one in error.errors(include_url=False):
+        name = str(one["loc"][0])
+        given = flags.get(name) is not None
+        source = f"--{name.replace('_', '-')}" if given else f"${variable_of(name)}"
+        lines.append(f"{source}: {one['msg'].lower()}, got {one['input']!r}")
+    return "; ".join(lines)

@@ -1,0 +1,161 @@
+"""What the looking commands print: tables and short lines for people, JSON for programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from daemon.files import lock_holder
+from daemon.reading import answer, check_root, concerns, describe, find, lines, load, parse
+from daemon.results import build, render
+from daemon.settings import Settings
+from daemon.state import Drop, State
+from handlers.contract import Json
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Nothing that a caller chose is markup.
+    return Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+# ---------------------------------------------------------------- status
+
+
+def show_all(settings: Settings, most: int, *, as_json: bool) -> None:
+    """Counts, and the newest requests."""
+    state, _ = load(settings)
+    rows = sorted(
+        ((name, drops[-1]) for name, drops in state.drops.items()), key=lambda row: row[1].event
+    )
+    counts = Counter(_status(state, drop) for _, drop in rows)
+    holder = lock_holder(settings.lock)
+    if as_json:
+        shown = {
+            "root": str(settings.root),
+            "daemon": holder,
+            "paused": state.paused,
+            "counts": dict(counts),
+            "requests": [_row(state, name, drop) for name, drop in rows[-most:]],
+        }
+        print(json.dumps(shown, indent=2, ensure_ascii=False))
+        return
+    served = f"served by process {holder}" if holder is not None else "no daemon runs"
+    print(f"{settings.root}: {served}{', paused' if state.paused else ''}")
+    print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no requests yet")
+    if rows:
+        _print_table(state, rows[-most:])
+
+
+def _print_table(state: State, rows: list[tuple[str, Drop]]) -> None:
+    from rich.table import Table
+
+    table = Table("request", "status", "task", "provider", "job", box=None, header_style="bold")
+    for name, drop in rows:
+        job = state.jobs.get(drop.job or "")
+        state_of_it = describe(job) + (f" ({job.error})" if job is not None and job.error else "")
+        table.add_row(
+            name,
+            state_of_it,
+            job.task if job is not None else "",
+            job.provider if job is not None else "",
+            drop.job or "",
+        )
+    _console().print(table)
+
+
+def _status(state: State, drop: Drop) -> str:
+    return state.jobs[drop.job].status if drop.job is not None else "rejected"
+
+
+def _row(state: State, name: str, drop: Drop) -> dict[str, Json]:
+    job = state.jobs.get(drop.job or "")
+    return {
+        "request": name,
+        "status": _status(state, drop),
+        "job": drop.job,
+        "task": job.task if job is not None else None,
+        "provider": job.provider if job is not None else None,
+        "attempt": job.attempt if job is not None else 0,
+        "due": job.due if job is not None else None,
+        "error": job.error if job is not None else None,
+        "accepted_at": job.accepted_at if job is not None else None,
+        "request_sha256": drop.request_sha256,
+    }
+
+
+def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
+    """One request: its result if it has one, else where it stands."""
+    state, segments = load(settings)
+    name, drop = find(state, wanted)
+    ending = answer(segments, state, drop)
+    if as_json:
+        shown = build(name, drop, ending) if ending is not None else _row(state, name, drop)
+        print(render(shown).decode(), end="")
+        return
+    job = state.jobs.get(drop.job or "")
+    print(f"{name}: {describe(job)}")
+    if job is not None:
+        print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
+    if ending is None:
+        return
+    result = build(name, drop, ending)
+    for artifact in result["artifacts"]:
+        print(f"  artifact  {artifact['path']} ({artifact['width']} x {artifact['height']})")
+    for warning in result["warnings"]:
+        print(f"  warning   {warning}")
+    error = result["error"]
+    if error is not None:
+        print(f"  error     {error['code']}: {error['message']}")
+        for fault in error["faults"]:
+            print(f"  fault     {fault['pointer']} {fault['message']}")
+        for hint in error["hints"]:
+            print(f"  hint      {hint}")
+
+
+# ---------------------------------------------------------------- the log
+
+
+def print_events(settings: Settings, wanted: str | None, *, follow: bool) -> None:
+    """The lines of the log; on a terminal shortened, one a line."""
+    short = sys.stdout.isatty()
+    check_root(settings)
+    for line in lines(settings.events, follow=follow):
+        value = parse(line) if short or wanted is not None else {}
+        if wanted is not None and not concerns(value, wanted):
+            continue
+        if short:
+            print(_shortened(value))
+        else:
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+
+
+def _shortened(event: Json) -> str:
+    kind = event.get("type", "?").removeprefix("darkroom.").removesuffix(".v1")
+    data = json.dumps(event.get("data", {}), ensure_ascii=False)
+    data = data if len(data) <= 160 else data[:159] + "…"
+    subject = json.dumps(event["subject"], ensure_ascii=False) if "subject" in event else ""
+    sequence = event.get("sequence", "").lstrip("0")
+    return f"{sequence:>8}  {event.get('time', '')}  {kind:<22} {subject}  {data}"
+
+
+def verify(settings: Settings) -> None:
+    """Check the whole log; the first fault is raised.
+
+    Raises:
+        LogCorrupt: a line is not what was once written.
+    """
+    state, segments = load(settings)
+    torn = segments.torn
+    print(f"{state.sequence} events are whole, in order and chained; head {segments.head}")
+    if torn:
+        print(
+            f"and {torn} bytes behind them that a crash cut short; the next start moves them away"
+        )

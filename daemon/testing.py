@@ -1,0 +1,179 @@
+"""Doubles that are shipped, for the tests of darkroom and of whoever extends it.
+
+`MemoryEventLog` passes the same contract suite as the log on disk. `ScriptedProvider` answers from
+a list and counts what it was asked. `FrozenClock` moves only when told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from daemon.clock import Clock, rfc3339
+from daemon.eventlog import LogFront
+from daemon.events import NO_HASH, Event, LogOpened, Recorded, decode, encode
+from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
+
+
+class FrozenClock:
+    """A clock that moves only when told, and ids that count.
+
+    Args:
+        now: where the wall clock begins.
+    """
+
+    def __init__(self, now: datetime = datetime(2026, 1, 1, tzinfo=UTC)) -> None:
+        self._now = now
+        self._monotonic = 0.0
+        self._ids = 0
+
+    def now(self) -> datetime:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def new_id(self) -> str:
+        self._ids += 1
+        return f"{self._ids:026d}"
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass."""
+        self._now += timedelta(seconds=seconds)
+        self._monotonic += seconds
+
+
+class MemoryEventLog(LogFront):
+    """An event log in a list of lines; durable for as long as the process.
+
+    Args:
+        clock: for the time and id of each event.
+        replay: called with every event that is there already.
+        lines: a log to go on with.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        replay: Callable[[Recorded], None] = lambda _: None,
+        lines: Sequence[bytes] = (),
+    ) -> None:
+        super().__init__()
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._hash = NO_HASH
+        self.lines: list[bytes] = []
+        for line in lines:
+            recorded, self._hash = decode(line, "memory", self._hash)
+            self.lines.append(line)
+            self._count(recorded)
+            replay(recorded)
+        if not lines:
+            opened = LogOpened("memory", 1, 1, NO_HASH)
+            self._write(Recorded(1, clock.new_id(), rfc3339(clock.now()), None, None, opened))
+            self._last = 1
+
+    def append(
+        self,
+        job: str | None,
+        expected_version: int | None,
+        events: Sequence[Event],
+        *,
+        subject: str | None = None,
+    ) -> asyncio.Future[tuple[Recorded, ...]]:
+        self._claim(job, expected_version, len(events))
+        future: asyncio.Future[tuple[Recorded, ...]] = self._loop.create_future()
+        # As on a disk, nothing is durable before the caller has had its turn.
+        self._loop.call_soon(self._commit, job, subject, tuple(events), future)
+        return future
+
+    def _commit(
+        self,
+        job: str | None,
+        subject: str | None,
+        events: Sequence[Event],
+        future: asyncio.Future[tuple[Recorded, ...]],
+    ) -> None:
+        now = rfc3339(self._clock.now())
+        recorded = tuple(
+            self._write(Recorded(number, self._clock.new_id(), now, subject, job, event))
+            for number, event in enumerate(events, start=self._last + 1)
+        )
+        self._tell(recorded)
+        self._release(job, len(events))
+        if not future.cancelled():
+            future.set_result(recorded)
+
+    def _write(self, recorded: Recorded) -> Recorded:
+        """Through a line and back, so that nothing but JSON survives here either."""
+        line, self._hash = encode(recorded, "/darkroom/memory", self._hash)
+        self.lines.append(line)
+        return decode(line, "memory")[0]
+
+    def get(self, sequence: int) -> Recorded:
+        if not 0 < sequence <= len(self.lines):
+            raise KeyError(sequence)
+        return decode(self.lines[sequence - 1], "memory")[0]
+
+    def read(self, after: int = 0) -> Iterator[Recorded]:
+        for line in self.lines[after : self._last]:
+            yield decode(line, "memory")[0]
+
+    async def close(self) -> None:
+        await self.append(None, None, ())
+
+
+def tiny_image(color: str = "teal", size: tuple[int, int] = (8, 8), form: str = "PNG") -> bytes:
+    """The bytes of a small plain picture that decodes.
+
+    Args:
+        color: as Pillow names it.
+        size: width and height in pixels.
+        form: "PNG", "JPEG" or "WEBP".
+    """
+    from PIL import Image
+
+    encoded = io.BytesIO()
+    Image.new("RGB", size, color).save(encoded, form)
+    return encoded.getvalue()
+
+
+Script = Callable[[Call], Outcome]
+
+
+@dataclass
+class ScriptedProvider:
+    """A provider that answers from a script, and remembers what it was asked.
+
+    A script is called in a worker thread; it returns an outcome, or raises what a provider raises.
+    After the last one, each call gets a tiny picture.
+    """
+
+    name: str = "scripted"
+    paid: bool = True
+    operations: frozenset[str] = frozenset({"generate_image"})
+    scripts: list[Script] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+
+    def submit(self, call: Call) -> Generator[Effect, Json, Outcome]:
+        self.calls.append(call)
+        script = self.scripts.pop(0) if self.scripts else answer_with(tiny_image())
+        outcome: Outcome = yield Compute(lambda: script(call))
+        return outcome
+
+
+def answer_with(*pictures: bytes) -> Script:
+    """A script that answers with these media."""
+    return lambda _: Outcome(tuple(Medium(data) for data in pictures), model="scripted-1")
+
+
+def fail_with(error: HandlerError) -> Script:
+    """A script that fails."""
+
+    def script(_: Call) -> Outcome:
+        raise error
+
+    return script

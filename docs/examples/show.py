@@ -1,0 +1,74 @@
+"""`make run`: drops the examples into a scratch root, has the daemon answer them, shows a table."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+EXAMPLES = Path(__file__).parent
+SCRATCH = EXAMPLES.parent.parent / ".scratch"
+
+
+def drop(root: Path) -> list[str]:
+    """Copy every example into the inbox; the names of the requests."""
+    names = []
+    for example in sorted(EXAMPLES.rglob("*.json")):
+        name = example.relative_to(EXAMPLES)
+        target = root / "inbox" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(example, target)
+        names.append(name.as_posix())
+    return names
+
+
+def row(root: Path, name: str) -> tuple[str, str, str, str]:
+    """A request, its status, its pictures or why there are none, and the seconds it took."""
+    file = root / "inbox" / f"{name.removesuffix('.json')}.result.json"
+    result = json.loads(file.read_text("utf-8"))
+    pictures = [
+        f"{artifact['path']} ({artifact['width']} x {artifact['height']})"
+        for artifact in result["artifacts"]
+    ]
+    faults = [
+        f"{fault['pointer']} {fault['message']}"
+        for fault in (result["error"] or {}).get("faults", ())
+    ]
+    shown = pictures or faults or result["warnings"][-1:]
+    times = [result[key] and datetime.fromisoformat(result[key]) for key in _TIMES]
+    took = f"{(times[1] - times[0]).total_seconds():.2f} s" if all(times) else ""
+    return name, result["status"], "\n".join(shown), took
+
+
+_TIMES = ("accepted_at", "finished_at")
+
+
+def main() -> None:
+    """Show it."""
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    names = drop(SCRATCH)
+    command = [sys.executable, "-m", "daemon", "run", "--drain", "--root", str(SCRATCH)]
+    # Without the settings of whoever calls: the examples need no account and no key.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("DARKROOM_")}
+    kept.pop("MEDIA_GENERATION_OUTPUT_ROOT", None)
+    subprocess.run([*command, "--log-level", "warning"], env=kept, check=True)
+    table = Table("request", "status", show_lines=True)
+    table.add_column("picture, or why not", overflow="fold")
+    table.add_column("time", no_wrap=True)
+    for name in names:
+        table.add_row(*row(SCRATCH, name))
+    Console(markup=False, highlight=False, width=max(116, Console().width)).print(table)
+    print("The pictures are by the embedded stand-in `local`, which is no AI model.")
+    print(f"requests and results: {SCRATCH}/inbox   pictures: {SCRATCH}/tmp/images")
+    print(f"every event:          {SCRATCH}/events/current.jsonl")
+
+
+if __name__ == "__main__":
+    main()

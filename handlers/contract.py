@@ -1,0 +1,271 @@
+"""What the two packages agree on: the whole of what a handler or a provider may know of darkroom.
+
+A *handler* does one task. It is handed a `Context` and asks it for what it needs; the daemon
+journals each ask, so a handler that is run again after a crash gets its recorded outcomes back.
+A *provider* answers calls. It is a generator without I/O: it yields effects and is sent replies.
+
+Nothing here imports the daemon, and nothing here has a side effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+Json = Any
+"""A parsed JSON value: None, bool, int, float, str, list or dict."""
+
+ErrorCode = Literal[
+    # the request itself
+    "invalid_json",
+    "invalid_request",
+    "unknown_task",
+    "unreadable_request",
+    "limit_exceeded",
+    "duplicate_id",
+    # its inputs and outputs
+    "file_not_found",
+    "forbidden_path",
+    "forbidden_address",
+    "too_large",
+    "unreadable_media",
+    # configuration and providers
+    "config_missing",
+    "config_invalid",
+    "provider_not_found",
+    "not_supported",
+    "provider_auth",
+    "provider_quota",
+    "provider_rejected",
+    "content_refused",
+    "provider_rate_limited",
+    "provider_unavailable",
+    "provider_timeout",
+    "provider_failed",
+    "ambiguous_submit",
+    "no_media",
+    "download_failed",
+    # the job
+    "dependency_failed",
+    "deadline_exceeded",
+    "cancelled",
+    "disk_full",
+    "internal",
+]
+"""The closed set of error codes; `docs/protocol.md` says what each means."""
+
+Role = Literal["output", "mask", "prepared_input", "poster"]
+Kind = Literal["image", "video"]
+
+
+class HandlerError(Exception):
+    """A failure that a handler or a provider can name. It becomes the `error` of the result.
+
+    Args:
+        code: one of the protocol's error codes.
+        message: what happened, for a person.
+        hints: what to do next, one sentence each.
+        retryable: whether trying again may help; None means the code's own default.
+        http: status and request id of the provider's answer, where there was one.
+    """
+
+    def __init__(
+        self,
+        code: ErrorCode,
+        message: str,
+        *,
+        hints: Sequence[str] = (),
+        retryable: bool | None = None,
+        http: Mapping[str, Json] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.code: ErrorCode = code
+        self.message = message
+        self.hints = tuple(hints)
+        self.retryable = retryable
+        self.http = http
+
+
+# ---------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """One picture or clip on its way: its bytes, or the digest under which they already lie.
+
+    A provider and a handler make one from bytes. What `Context.ask` gives back holds a digest
+    only: the bytes are durable by then, and `Context.keep` takes them from there.
+    """
+
+    data: bytes | None = None
+    sha256: str | None = None
+    media_type: str | None = None
+    """What the sender calls it. A hint: the bytes decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a decoder found in some bytes."""
+
+    kind: Kind
+    media_type: str
+    extension: str
+    """With the dot, lower case."""
+    width: int
+    """In pixels, as is `height`."""
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One saved file of a job; a row of the result's `artifacts`."""
+
+    path: str
+    """Relative to the root; absolute where the output root lies outside of it."""
+    role: Role
+    kind: Kind
+    media_type: str
+    bytes: int
+    sha256: str
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler wants of a provider.
+
+    A handler fills the upper part; the daemon adds the lower part from the request's envelope,
+    so that a handler knows nothing of configuration.
+    """
+
+    operation: str
+    """What is to be done, by the name of a task that does just that: "generate_image"."""
+    fields: Mapping[str, Json] = field(default_factory=dict)
+    """The task's fields, and only those that the caller gave."""
+
+    model: str | None = None
+    endpoint: str | None = None
+    extra: Mapping[str, Json] = field(default_factory=dict)
+    """Merged last into the provider's body, untouched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a provider answered."""
+
+    media: tuple[Medium, ...] = ()
+    model: str | None = None
+    """The model that answered, where the provider says it or it was chosen for the call."""
+    usage: Mapping[str, Json] | None = None
+    warnings: tuple[str, ...] = ()
+    references: tuple[Mapping[str, Json], ...] = ()
+    """Media that could not be brought home, each with its reference and the reason."""
+
+
+# ---------------------------------------------------------------- providers
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """An effect: run this function in a worker thread, and send back what it returned."""
+
+    function: Callable[[], Json]
+
+
+Effect = Compute
+"""What a provider may yield. HTTP exchanges join here with the first provider that needs one."""
+
+
+class Provider(Protocol):
+    """Somebody who answers calls. One file in `handlers/providers/`, named like it."""
+
+    name: str
+    paid: bool
+    """Whether a call may cost money: then none is sent twice unless the first is known to have
+    failed. A free one is simply repeated."""
+    operations: Collection[str]
+    """What it can do, by the names of `Call.operation`."""
+
+    def submit(self, call: Call) -> Generator[Effect, Json, Outcome]:
+        """Phrase a call as effects, read the replies, return the outcome.
+
+        Raises:
+            HandlerError: the call was refused, or the answer was no good.
+        """
+        ...
+
+
+# ---------------------------------------------------------------- handlers
+
+
+class TaskRequest(BaseModel):
+    """The fields of one task. Each handler file has one, called `Request`.
+
+    Strict: no text for a number, and no field that is not named. What every task shares
+    (provider, out_dir, ...) is the daemon's envelope and never stands here.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    """Other spellings of a field: alias -> name."""
+    EXAMPLE: ClassVar[Mapping[str, Json]] = MappingProxyType({})
+    """A request that works, for the schema and the documentation."""
+
+
+class Context(Protocol):
+    """What a handler may ask the daemon for.
+
+    Each step has a name that the handler chooses, the same at every run and used once: the log
+    answers by that name when the handler is run again. The order of steps does not matter, and
+    several may be under way at once.
+    """
+
+    async def ask(self, step: str, call: Call) -> Outcome:
+        """Have the provider answer a call, once.
+
+        Raises:
+            HandlerError: the provider refused or failed, in this run or in a recorded one.
+        """
+        ...
+
+    async def keep(
+        self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
+    ) -> Artifact:
+        """Decode a medium under limits, save it whole, and count it among the job's artifacts.
+
+        Args:
+            step: the name of this step.
+            medium: what to save.
+            prefix: how the file's name begins where the request does not say.
+            role: what the file is to the user.
+
+        Raises:
+            HandlerError: `unreadable_media` where it is neither a picture nor a clip.
+        """
+        ...
+
+    async def progress(self, message: str, fraction: float | None = None) -> None:
+        """Tell those who watch how far it is; `fraction` is from 0 to 1. At most one every few
+        seconds is written, so call it as often as you like."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Add a sentence to the result's `warnings`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """One task: its fields and what it does. Made from a module by `find_handlers`."""
+
+    task: str
+    request: type[TaskRequest]
+    run: Callable[[Any, Context], Awaitable[None]]
+    summary: str
+    """The first paragraph of the module's docstring."""

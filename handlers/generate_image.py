@@ -1,0 +1,46 @@
+"""Make pictures from a prompt.
+
+The prompt goes to the provider unchanged, and so does every other field, but only when it was
+given. Each picture of the answer becomes an artifact, in the provider's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field
+
+from handlers.contract import Call, Context, HandlerError
+from handlers.media.fields import ImageFields
+
+
+class Request(ImageFields):
+    """Make pictures from a prompt."""
+
+    EXAMPLE: ClassVar[Mapping[str, Any]] = MappingProxyType(
+        {
+            "task": "generate_image",
+            "prompt": "a brass diving helmet on a white table",
+            "size": "1024x1024",
+        }
+    )
+
+    task: Literal["generate_image"] = "generate_image"
+    prompt: str = Field(min_length=1, description="What to make. Never changed on its way.")
+    mode: Literal["image"] | None = Field(None, description="Old manifests say it; no effect.")
+
+
+async def run(request: Request, context: Context) -> None:
+    """Ask once, keep everything that came back."""
+    fields = request.model_dump(exclude_none=True, exclude={"task", "mode"})
+    outcome = await context.ask("generate", Call("generate_image", fields))
+    if not outcome.media and not outcome.references:
+        raise HandlerError(
+            "no_media",
+            "the provider answered, but with no picture",
+            hints=["Look at the provider's own log; the prompt may have been filtered."],
+        )
+    for number, medium in enumerate(outcome.media, start=1):
+        await context.keep(f"picture {number}", medium, prefix="generated")

@@ -1,0 +1,1 @@
+"""What the handlers share about pictures and clips: values in, values out, no files."""
