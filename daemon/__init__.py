@@ -6,7 +6,7 @@
 4. `intake`     a `Request`: `job.accepted`, durable (`decisions.decide`, then `eventlog`)
 5. `state`      events: where every job stands; a fold, and nothing else
 6. `runner`     an open job: its handler, when `schedule` has a place for it
-7. `context`    what a handler asks: answered by the log (`journal`), or sent (`exchange`) and recorded
+7. `context`    what a handler asks: answered by the log (`journal`), or sent (`exchange`)
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
 9. `publisher`  an ended job: its result beside the request (`results`)
 

@@ -23,9 +23,9 @@ from daemon.blobs import BlobStore
 from daemon.clock import Clock, SystemClock
 from daemon.context import Services
 from daemon.disk import Disk
-from daemon.errors import LogCorrupt, LogFailed
-from daemon.eventlog import FileEventLog
-from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
+from daemon.errors import LogCorrupt, LogFailed, UsageError
+from daemon.eventlog import EventLog, FileEventLog
+from daemon.events import ArtifactSaved, DaemonStarted, DaemonStopped, Event, Recorded
 from daemon.exchange import Lanes, Workbench
 from daemon.files import RootLock
 from daemon.gallery import Describe, Gallery
@@ -137,8 +137,7 @@ class App:
             settings.events, clock, segment_bytes=settings.segment_bytes, failed=self._log_failed
         )
         log.open(state.apply)
-        blobs = BlobStore(settings.blobs, settings.private / "staging")
-        blobs.sweep({*state.held, *state.request_blobs})
+        blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
         publisher = Publisher(ResultFolder(settings.inbox, staging, log.get), log, state)
         disk = Disk(
             [settings.events, settings.output],
@@ -148,6 +147,8 @@ class App:
             paused=state.paused,
             resumed=self._resumed,
         )
+        gallery = Gallery(settings.root, settings.output, media_staging, blobs, _decoder(settings))
+        sweep(state, log, blobs, gallery)
         workbench = Workbench(max(2, os.cpu_count() or 2))
         services = Services(
             settings=settings,
@@ -155,9 +156,7 @@ class App:
             log=log,
             blobs=blobs,
             disk=disk,
-            gallery=Gallery(
-                settings.root, settings.output, media_staging, blobs, _decoder(settings)
-            ),
+            gallery=gallery,
             workbench=workbench,
             lanes=Lanes(settings.provider_concurrency),
             providers=self._plugins.providers,
@@ -275,8 +274,21 @@ def _decoder(settings: Settings) -> Describe:
     return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
 
 
+def sweep(state: State, log: EventLog, blobs: BlobStore, gallery: Gallery) -> None:
+    """Remove what a crash left between a file and the event that was to tell of it."""
+    blobs.sweep()
+    jobs = [state.jobs[job] for job in state.open_jobs]
+    steps = [log.get(sequence).event for job in jobs for sequence in job.journal]
+    recorded = {step.artifact["path"] for step in steps if isinstance(step, ArtifactSaved)}
+    gallery.sweep({job.id: job.number_before for job in jobs}, recorded)
+
+
 def make_folders(settings: Settings) -> None:
-    """Make what a root needs and does not have."""
+    """Make what a root needs and does not have.
+
+    Raises:
+        UsageError: it cannot be made there.
+    """
     for folder in (
         settings.inbox,
         settings.blobs,
@@ -284,7 +296,10 @@ def make_folders(settings: Settings) -> None:
         settings.output / "images",
         settings.output / "videos",
     ):
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{folder} cannot be made: {(error.strerror or '').lower()}") from None
 
 
 def clean_staging(settings: Settings) -> tuple[Path, Path]:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import Lock
 
@@ -31,10 +31,12 @@ class BlobStore:
     Args:
         folder: `events/blobs/`; must exist.
         staging: where unfinished files lie, on the same filesystem.
+        is_needed: whether the state still names a blob.
     """
 
-    def __init__(self, folder: Path, staging: Path) -> None:
+    def __init__(self, folder: Path, staging: Path, is_needed: Callable[[str], bool]) -> None:
         self._folder = folder
+        self._is_needed = is_needed
         self._staging = staging
         self._leases: Counter[str] = Counter()
         self._lock = Lock()
@@ -79,34 +81,23 @@ class BlobStore:
         return self.path(digest).read_bytes()
 
     def release(self, digest: str) -> None:
-        """End a lease: an event names the blob now, or none ever will."""
+        """End a lease: an event names the blob now, or none ever will, and then it goes."""
         with self._lock:
             self._leases[digest] -= 1
             if self._leases[digest] <= 0:
                 del self._leases[digest]
+        self.drop([digest])
 
-    def drop(self, digests: Collection[str], needed: Collection[str]) -> None:
-        """Remove blobs, but for those that are needed or leased.
-
-        Args:
-            digests: which to remove.
-            needed: what the state still names.
-        """
+    def drop(self, digests: Collection[str]) -> None:
+        """Remove blobs, but for those that are needed or leased."""
         for digest in digests:
             with self._lock:
-                if digest not in needed and not self._leases[digest]:
+                if not self._leases.get(digest) and not self._is_needed(digest):
                     self.path(digest).unlink(missing_ok=True)
 
-    def sweep(self, needed: Collection[str]) -> int:
-        """Remove every blob that no event needs: what a crash left before its event was written.
-
-        Returns:
-            How many were removed.
-        """
-        found = {entry.name for entry in os.scandir(self._folder) if _NAME.match(entry.name)}
-        stray = found.difference(needed)
-        self.drop(stray, needed)
-        return len(stray)
+    def sweep(self) -> None:
+        """Remove every blob that no event needs: what a crash left before its event was written."""
+        self.drop([entry.name for entry in os.scandir(self._folder) if _NAME.match(entry.name)])
 
 
 def without_long_strings(value: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, str]]:

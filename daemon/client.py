@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +15,22 @@ from daemon.clock import SystemClock
 from daemon.errors import UsageError
 from daemon.files import (
     RootLock,
+    Unreadable,
     lock_holder,
     name_to_text,
     publish,
+    read_whole,
     remove_beneath,
     text_to_name,
 )
-from daemon.inbox import concerns_us
+from daemon.inbox import REQUESTS, concerns_us
 from daemon.reading import find, load
 from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts
 from daemon.settings import Settings
+
+_LARGEST = 64 << 20
+"""Bytes of a result; what is larger is none of ours."""
 
 _PATIENCE = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two looks for an answer; the last one repeats."""
@@ -44,6 +50,8 @@ class Answer:
 
     text: str
     ok: bool
+    named: bool
+    """Whether it names the bytes that it answers."""
 
 
 def read_request(file: str) -> bytes:
@@ -87,29 +95,36 @@ def drop(settings: Settings, data: bytes, name: str) -> Dropped:
     Raises:
         UsageError: the daemon would not look at a file of that name.
     """
-    if not concerns_us(name) or ".." in name.split("/") or name.startswith("/"):
+    if (
+        not (concerns_us(name) and name.endswith(REQUESTS))
+        or ".." in name.split("/")
+        or name.startswith("/")
+    ):
         raise UsageError(
             f"{name!r} is no name for a request: it ends in .json, is not hidden, "
             "and is no result's; choose one with --name"
         )
     dropped = Dropped(name, digest_of(data))
     parts = tuple(text_to_name(name).split("/"))
-    if _answer(settings, dropped) is None:
+    answer = _answer(settings, dropped)
+    if answer is None or not answer.named:  # of what could not be read then; this can be
         remove_beneath(settings.inbox, result_parts(name))
     _place(settings, data, parts)
     return dropped
 
 
 def _place(settings: Settings, data: bytes, parts: tuple[str, ...]) -> None:
-    settings.inbox.mkdir(parents=True, exist_ok=True)
     # A hidden name on the inbox's own filesystem: ignored until it gets its real one.
     staged = settings.inbox / f".{os.getpid()}-{os.urandom(4).hex()}.tmp"
-    staged.write_bytes(data)
     try:
+        settings.inbox.mkdir(parents=True, exist_ok=True)
+        staged.write_bytes(data)
         publish(staged, settings.inbox, parts, make=True)
     except OSError as error:
-        staged.unlink(missing_ok=True)
-        raise UsageError(f"{'/'.join(parts)}: {(error.strerror or '').lower()}") from None
+        with suppress(OSError):
+            staged.unlink()
+        place = settings.inbox.joinpath(*parts)
+        raise UsageError(f"{place}: {(error.strerror or '').lower()}") from None
 
 
 def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Answer:
@@ -130,13 +145,14 @@ def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Ans
 
 
 def _answer(settings: Settings, dropped: Dropped) -> Answer | None:
-    path = settings.inbox.joinpath(*result_parts(dropped.name))
     try:
-        text = path.read_text("utf-8")
+        text = read_whole(settings.inbox, result_parts(dropped.name), _LARGEST)[0].decode("utf-8")
         result = json.loads(text)
-        answers = result["request_sha256"] in (dropped.sha256, None)
-        return Answer(text, bool(result["ok"])) if answers else None
-    except (OSError, ValueError, KeyError, TypeError):
+        named = result["request_sha256"]
+        if named not in (dropped.sha256, None):
+            return None
+        return Answer(text, bool(result["ok"]), named is not None)
+    except (OSError, Unreadable, ValueError, KeyError, TypeError):
         return None
 
 
@@ -156,7 +172,9 @@ def control(settings: Settings, wanted: str, verb: str) -> str:
     """
     state, _ = load(settings)
     name, _ = find(state, wanted)
-    file = f"{name.removesuffix('.json')}.{verb}"
+    stem = name.removesuffix(".json")
+    # What is left of x.json.json would mean x.json.
+    file = f"{name if stem.endswith(REQUESTS) else stem}.{verb}"
     _place(settings, b"", tuple(text_to_name(file).split("/")))
     served = lock_holder(settings.lock) is not None
     return f"inbox/{file}" + ("" if served else " (no daemon runs; the next one will obey)")
@@ -169,11 +187,12 @@ def rebuild(settings: Settings) -> str:
         RootBusy: a daemon serves the root, and would write them as well.
     """
     state, segments = load(settings)
+    staging = settings.private / "staging"
+    for folder in (staging, settings.inbox):
+        folder.mkdir(parents=True, exist_ok=True)
     lock = RootLock(settings.lock)
     lock.take()
     try:
-        staging = settings.private / "staging"
-        staging.mkdir(exist_ok=True)
         items = []
         for name, drops in state.drops.items():
             job = state.jobs.get(drops[-1].job or "")

@@ -10,12 +10,13 @@ import functools
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
+from typing import Any, TypeVar
 
 from daemon.blobs import BlobStore
 from daemon.clock import Clock
 from daemon.decisions import JobCommand, Run, decide_job
 from daemon.disk import Disk
-from daemon.errors import LogFull, problem_of
+from daemon.errors import Conflict, LogFull, problem_of
 from daemon.eventlog import EventLog
 from daemon.events import (
     ArtifactSaved,
@@ -35,6 +36,8 @@ from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Pro
 
 PROGRESS_SECONDS = 3.0
 """At most one progress event of a job in this time."""
+
+Reply = TypeVar("Reply")
 
 
 class DryRun(Exception):
@@ -133,6 +136,8 @@ class JournaledContext:
         self._told = float("-inf")
         self.paid: set[asyncio.Task[Outcome]] = set()
         """Paid calls under way: a stop waits for them."""
+        self.saving: set[asyncio.Task[Any]] = set()
+        """Files being made: whatever happens, each is recorded or removed again."""
 
     # ------------------------------------------------------------ what handlers call
 
@@ -165,9 +170,9 @@ class JournaledContext:
     ) -> Artifact:
         self._enter(step)
         self._kept[step] = None
-        artifact = self._journal.saved.get(step)
-        if artifact is None:
-            artifact = await self._save(step, medium, prefix, role)
+        recorded = self._journal.saved.get(step)
+        save = functools.partial(self._save, step, medium, prefix, role)
+        artifact = recorded or await _unbroken(asyncio.create_task(save()), self.saving)
         self._kept[step] = artifact
         return artifact
 
@@ -233,10 +238,7 @@ class JournaledContext:
         if not provider.paid:
             return await self._exchange(step, digest, provider, call)
         sending = asyncio.create_task(self._exchange(step, digest, provider, call))
-        self.paid.add(sending)
-        sending.add_done_callback(self.paid.discard)
-        # A stop must not cut a paid call short; whoever cancels the job cancels these itself.
-        return await asyncio.shield(sending)
+        return await _unbroken(sending, self.paid)
 
     async def _exchange(self, step: str, digest: str, provider: Provider, call: Call) -> Outcome:
         async with self._with.lanes.of(provider.name):
@@ -258,7 +260,8 @@ class JournaledContext:
             except HandlerError as error:
                 outcome, failure = Outcome(model=call.model), self._judged(error)
             seconds = round(self._with.clock.monotonic() - began, 3)
-        return await self._record(step, attempt, seconds, outcome, failure)
+        record = self._record(step, attempt, seconds, outcome, failure)
+        return await _unbroken(asyncio.create_task(record), self.saving)
 
     def _judged(self, error: HandlerError) -> HandlerError:
         """A lost answer may be asked for again only where the settings say so."""
@@ -307,20 +310,32 @@ class JournaledContext:
 
     async def _save(self, step: str, medium: Medium, prefix: str, role: Role) -> Artifact:
         envelope, gallery = self._request.envelope, self._with.gallery
-        stem = self._stem(envelope.prefix or prefix)
+        stem, number = self._stem(envelope.prefix or prefix)
         described = await self._with.workbench.run(lambda: gallery.describe(medium))
         artifact = await self._with.disk.patiently(
             lambda: gallery.save(medium, described, self._request.folder, stem, role)
         )
-        await self._stream.write(ArtifactSaved(step, asdict(artifact)))
+        try:
+            await self._stream.write(ArtifactSaved(step, number, asdict(artifact)))
+        except (Conflict, HandlerError):  # the log will never know of it
+            await asyncio.to_thread(gallery.remove, artifact)
+            raise
         return artifact
 
-    def _stem(self, prefix: str) -> str:
-        """A name no artifact of this job has or had: the first free number from where a fresh
-        start began."""
+    def _stem(self, prefix: str) -> tuple[str, int]:
+        """A name that no artifact of this job has or had, and its number: the first free one from
+        where a fresh start began."""
         job = self._stream.job
-        number = job.saved_before + 1
+        number = job.number_before + 1
         while (stem := f"{prefix}-{job.id}-{number}") in self._stems:
             number += 1
         self._stems.add(stem)
-        return stem
+        return stem, number
+
+
+async def _unbroken(task: asyncio.Task[Reply], under_way: set[asyncio.Task[Reply]]) -> Reply:
+    """Wait for a task that goes on when whoever waits is cancelled; `under_way` holds it then."""
+    under_way.add(task)
+    task.add_done_callback(under_way.discard)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return await asyncio.shield(task)

@@ -24,7 +24,7 @@ from daemon.events import (
     RequestMatched,
     RequestRejected,
 )
-from daemon.state import Job, State
+from daemon.state import Drop, Job, State
 from handlers.contract import Json
 
 # ---------------------------------------------------------------- commands
@@ -170,7 +170,7 @@ def _accept(state: State, command: Accept) -> Decision:
     """A job, or the answer of one that there is: same bytes, same id, earlier bytes."""
     event, name = command.event, command.name
     newest, known = state.newest(name), state.known(name, command.key)
-    if known is not None and known is newest and known.job is None and not command.again:
+    if newest is not None and newest.job is None and _is_same(newest, command):
         return NOTHING
     if known is not None and known.job is not None:
         if known is newest and known.request_sha256 == event.request_sha256:
@@ -183,6 +183,13 @@ def _accept(state: State, command: Accept) -> Decision:
             return _match(state.jobs[job_id], command, "the same id and body")
         return _duplicate_id(state, command, job_id)
     return Decision((event,), command.new_job, 0, name)
+
+
+def _is_same(newest: Drop, command: Accept | Reject) -> bool:
+    """Whether the drop is the one that was judged last, and nobody asks to judge it again."""
+    digest = command.request_sha256 if isinstance(command, Reject) else command.event.request_sha256
+    known = newest.key == command.key and newest.request_sha256 == digest
+    return known and not command.again
 
 
 def _match(job: Job, command: Accept, reason: str) -> Decision:
@@ -214,7 +221,7 @@ def _duplicate_id(state: State, command: Accept, job_id: str) -> Decision:
 
 def _reject(state: State, command: Reject) -> Decision:
     newest = state.newest(command.name)
-    if newest is not None and newest.key == command.key and not command.again:
+    if newest is not None and _is_same(newest, command):
         return NOTHING
     event = RequestRejected(
         command.key,

@@ -76,6 +76,8 @@ class Disk:
             self._fill_reserve(floor)
 
     def _space(self, folder: Path) -> tuple[int, int]:
+        while not folder.exists():  # somebody emptied tmp/ by removing it
+            folder = folder.parent
         usage = os.statvfs(folder)
         free = usage.f_bavail * usage.f_frsize
         return free, min(self._floor, usage.f_blocks * usage.f_frsize // 20)

@@ -20,7 +20,7 @@ from typing import Protocol
 from daemon.batching import Batcher
 from daemon.clock import Clock, rfc3339
 from daemon.errors import Conflict, LogFailed, LogFull
-from daemon.events import Event, Recorded
+from daemon.events import Event, Recorded, storable
 from daemon.segments import Segments
 
 RECENT = 4096
@@ -240,6 +240,7 @@ class FileEventLog(LogFront):
         *,
         subject: str | None = None,
     ) -> asyncio.Future[tuple[Recorded, ...]]:
+        events = storable(events)
         self._claim(job, expected_version, len(events))
         now = rfc3339(self._clock.now())
         return self._batcher.put(_Append(job, subject, events, now, self._epoch))
@@ -278,9 +279,9 @@ class FileEventLog(LogFront):
             return [self._broken] * len(batch)
         try:
             replies = iter(self._write(live, written) if live else ())
-        except OSError as error:
+        except Exception as error:
             written.clear()
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 self._live_epoch += 1
                 return [LogFull("there is no room for the event log") for _ in batch]
             self._broken = LogFailed(f"the event log cannot be written: {error}")

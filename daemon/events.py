@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import ClassVar
 
 from daemon.errors import LogCorrupt
@@ -247,10 +248,11 @@ class ProviderAnswered(Event):
 
 @dataclass(frozen=True, slots=True)
 class ArtifactSaved(Event):
-    """A file of the job is durable under its final name."""
+    """A file of the job is durable under its final name, which ends in `number`."""
 
     TYPE: ClassVar[str] = "darkroom.artifact.saved.v1"
     step: str
+    number: int
     artifact: Mapping[str, Json]
 
 
@@ -299,6 +301,35 @@ class Recorded:
 def compact(value: Json) -> str:
     """JSON on one line, as short as it goes; the one way anything is written to the log."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def storable(events: Sequence[Event]) -> tuple[Event, ...]:
+    """Events as a log can hold them: where a plug-in or a provider put in what is no JSON (NaN,
+    half a surrogate pair, an object of its own), what comes nearest to it stands instead. So no
+    answer is lost, and nothing else that waits to be written either, because of what is in it."""
+    return tuple(map(_storable, events))
+
+
+def _storable(event: Event) -> Event:
+    data = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    try:
+        compact(data).encode()
+    except (TypeError, ValueError, RecursionError):
+        return replace(event, **{name: _nearest(value) for name, value in data.items()})
+    return event
+
+
+def _nearest(value: object, levels: int = 64) -> Json:
+    """The JSON value that comes nearest to some value."""
+    if value is None or isinstance(value, int) or not levels:
+        return value if isinstance(value, int) else None
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(_nearest(str(k))): _nearest(v, levels - 1) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_nearest(item, levels - 1) for item in value]
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def encode(recorded: Recorded, source: str, prevhash: str) -> tuple[bytes, str]:

@@ -11,10 +11,11 @@ import fcntl
 import hashlib
 import os
 import re
+import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -243,7 +244,7 @@ def publish(staged: Path, base: Path, parts: tuple[str, ...], *, make: bool = Fa
     A link that lies there is itself replaced, never written through.
 
     Args:
-        staged: the finished file, on the same filesystem.
+        staged: the finished file; on the same filesystem and mount, if it is to be fast.
         base: a folder that is trusted.
         parts: the way down, the file's new name last.
         make: create folders that are missing on the way.
@@ -252,7 +253,32 @@ def publish(staged: Path, base: Path, parts: tuple[str, ...], *, make: bool = Fa
         OSError: a folder on the way is missing or no folder, or a directory has that name.
     """
     with folder_beneath(base, parts[:-1], make=make) as folder:
-        os.rename(staged, parts[-1], dst_dir_fd=folder)
+        try:
+            os.rename(staged, parts[-1], dst_dir_fd=folder)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _carry_over(staged, parts[-1], folder)
+
+
+def _carry_over(staged: Path, name: str, folder: int) -> None:
+    """Publish on another filesystem or mount: a hidden copy first, so that it appears whole."""
+    hidden = f".{os.urandom(8).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with (
+            staged.open("rb") as source,
+            os.fdopen(os.open(hidden, flags, 0o644, dir_fd=folder), "wb") as copy,
+        ):
+            shutil.copyfileobj(source, copy, 1 << 20)
+            copy.flush()
+            os.fsync(copy.fileno())
+        os.rename(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(FileNotFoundError):
+            os.unlink(hidden, dir_fd=folder)
+        raise
+    staged.unlink()
 
 
 def remove_beneath(base: Path, parts: tuple[str, ...]) -> None:

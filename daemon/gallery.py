@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from daemon.blobs import BlobStore
@@ -17,6 +19,8 @@ from daemon.files import folder_beneath, publish, write_durable
 from handlers.contract import Artifact, Description, HandlerError, Medium, Role
 
 Describe = Callable[[bytes], Description]
+
+_NAME = re.compile(r"-(?P<job>[0-9A-Z]{26})-(?P<number>\d+)\.[a-z0-9]+$")
 
 FOLDERS = {"image": "images", "video": "videos"}
 
@@ -94,6 +98,31 @@ class Gallery:
             width=description.width,
             height=description.height,
         )
+
+    def remove(self, artifact: Artifact) -> None:
+        """Take away a file that the log will never know of."""
+        (self._root / artifact.path).unlink(missing_ok=True)
+
+    def sweep(self, started: Mapping[str, int], recorded: Collection[str]) -> int:
+        """Remove what a crash left: files of jobs that are run again, saved but not recorded.
+
+        Args:
+            started: jobs that are run again, and the highest number of their earlier rounds.
+            recorded: the paths that the log knows of them.
+
+        Returns:
+            How many were removed.
+        """
+        removed = 0
+        for folder, _, files in os.walk(self._output) if started else ():
+            for file in files:
+                name, path = _NAME.search(file), Path(folder, file)
+                if name is None or self._told(path) in recorded:
+                    continue
+                if int(name["number"]) > started.get(name["job"], sys.maxsize):
+                    path.unlink(missing_ok=True)
+                    removed += 1
+        return removed
 
     def _stage(self, medium: Medium, stem: str) -> Path:
         staged = self._staging / f"{stem}-{os.urandom(4).hex()}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -26,6 +26,7 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify_c import InotifyFD
 
 from daemon.files import Signature, name_to_text, signature_of
 from daemon.results import RESULT
@@ -71,8 +72,10 @@ def scan(inbox: Path) -> Scan:
     """List everything in the inbox and its folders that may concern us. Never follows a link."""
     result = Scan(identity=identity_of(inbox))
     if result.identity is not None:
-        for name, signature in _walk(inbox, ""):
-            result.found[name] = signature
+        below = [""]
+        while below:  # no recursion: folders may nest deeper than Python's stack
+            folder = below.pop()
+            below += _list(inbox / folder, folder, result.found)
     return result
 
 
@@ -85,7 +88,8 @@ def identity_of(inbox: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _walk(folder: Path, below: str) -> Iterator[tuple[str, Signature]]:
+def _list(folder: Path, below: str, found: dict[str, Signature]) -> list[str]:
+    """Add what a folder holds to `found`; which folders are in it."""
     folders = []
     try:
         with os.scandir(folder) as entries:
@@ -95,13 +99,12 @@ def _walk(folder: Path, below: str) -> Iterator[tuple[str, Signature]]:
                         status = entry.stat(follow_symlinks=False)
                     except OSError:
                         continue  # gone since it was listed
-                    yield name_to_text(below + entry.name), signature_of(status)
+                    found[name_to_text(below + entry.name)] = signature_of(status)
                 elif not _is_closed(entry.name) and entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.name)
+                    folders.append(f"{below}{entry.name}/")
     except OSError as error:
         _log.warning("a folder of the inbox cannot be listed", folder=below, error=str(error))
-    for name in folders:
-        yield from _walk(folder / name, f"{below}{name}/")
+    return folders
 
 
 class Hints:
@@ -168,6 +171,13 @@ class _Overflow(logging.Handler):
             self._hints.tell(None)
 
 
+def _bury_dead_reader() -> None:
+    """All observers of a process share one reading thread, and watchdog replaces no dead one."""
+    reader = InotifyFD._instance  # noqa: SLF001 - there is no other way to it
+    if reader is not None and not reader.is_alive():
+        InotifyFD._instance = None  # noqa: SLF001
+
+
 class Watcher:
     """Tells of new files as they come; heals itself, or says that it cannot.
 
@@ -190,22 +200,23 @@ class Watcher:
         if self._watched is None:
             return
         observer = Observer()
-        observer.schedule(
-            _Handler(self._inbox, self._hints),
-            str(self._inbox),
-            recursive=True,
-            event_filter=[
-                FileCreatedEvent,
-                FileMovedEvent,
-                FileClosedEvent,
-                DirCreatedEvent,
-                DirMovedEvent,
-            ],
-        )
         logging.getLogger("watchdog").addHandler(self._overflow)
         try:
+            _bury_dead_reader()
+            observer.schedule(
+                _Handler(self._inbox, self._hints),
+                str(self._inbox),
+                recursive=True,
+                event_filter=[
+                    FileCreatedEvent,
+                    FileMovedEvent,
+                    FileClosedEvent,
+                    DirCreatedEvent,
+                    DirMovedEvent,
+                ],
+            )
             observer.start()
-        except OSError as error:
+        except (OSError, RecursionError) as error:  # the latter where folders nest too deeply
             if not self._complained:
                 self._complained = True
                 _log.warning(
@@ -237,7 +248,8 @@ class Watcher:
         observer = self._observer
         if observer is None:
             return False
-        return observer.is_alive() and all(emitter.is_alive() for emitter in observer.emitters)
+        threads = (observer, *observer.emitters, InotifyFD.get_instance())
+        return all(thread.is_alive() for thread in threads)
 
     def stop(self) -> None:
         """Stop watching."""

@@ -85,6 +85,8 @@ class Intake:
         self._watcher = Watcher(settings.inbox, self.hints) if settings.watch else None
         self._seen: dict[str, Signature] = {}
         self._resting: dict[str, _Rest] = {}
+        self._obeyed: dict[str, str] = {}
+        """Control files that could not be removed, by name: each is obeyed once all the same."""
         self._next_scan = 0.0
         self._looked = asyncio.Condition()
         self._looks = 0
@@ -302,7 +304,7 @@ class Intake:
         stem, _, verb = file.rpartition(".")
         name = stem if stem.endswith((".json", ".jsonl")) else stem + ".json"
         key = await asyncio.to_thread(self._looker.key_of, file)
-        if key is None:
+        if key is None or self._obeyed.get(file) == key:
             return  # done already; the watcher told twice
         if await self._is_undecided(name):
             self._later(file, 2 * _SOON)
@@ -316,6 +318,9 @@ class Intake:
             _log.warning(f"nothing to {verb}", request=name, file=file)
         parts = tuple(text_to_name(file).split("/"))
         await asyncio.to_thread(remove_beneath, self._settings.inbox, parts)
+        self._obeyed.pop(file, None)
+        if await asyncio.to_thread(self._looker.key_of, file) == key:  # a directory, or not ours
+            self._obeyed[file] = key
 
     async def _is_undecided(self, name: str) -> bool:
         """Whether a request of that name lies there that has not been taken in as it is now."""

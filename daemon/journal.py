@@ -74,7 +74,8 @@ class Journal:
                 return None
             raise lost_answer(ask.requested.provider)
         if ask.answered.error is not None:
-            if released or ask.answered.attempt < job.attempt:
+            lost = ask.answered.error["code"] == "ambiguous_submit" and on_ambiguous == "fail"
+            if released or (ask.answered.attempt < job.attempt and not lost):
                 return None
             raise error_of(ask.answered.error)
         if ask.requested.digest != digest:

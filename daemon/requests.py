@@ -66,6 +66,7 @@ def _safe_prefix(text: str) -> str:
         raise ValueError("a prefix names no folder; use out_dir for that")
     stem = re.sub(r"\.(png|jpe?g|webp|mp4|webm|mov)$", "", text.strip(), flags=re.IGNORECASE)
     safe = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")[:80]
+    safe = safe.encode()[:160].decode("utf-8", "ignore")  # the name has other parts to hold
     if not safe:
         raise ValueError("nothing of it can be used in a file's name")
     return safe
@@ -101,14 +102,17 @@ class Envelope(BaseModel):
         None, description="Fields merged last into the provider's body, untouched."
     )
     out_dir: str | None = Field(
-        None, min_length=1, description='Where to save, as "tmp/images/shoes".'
+        None,
+        min_length=1,
+        max_length=1000,
+        description='Where to save, as "tmp/images/shoes".',
     )
     prefix: Annotated[str, AfterValidator(_safe_prefix)] | None = Field(
         None, min_length=1, max_length=300, description="How the names of saved files begin."
     )
     max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before it fails.")
     timeout: float | None = Field(
-        None, gt=0, le=86400, strict=False, description="Seconds that one call may take."
+        None, gt=0, le=86400, description="Seconds that one call may take."
     )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
@@ -247,13 +251,18 @@ class _Validation:
         """The object under its fields' own names; what is not for a model is judged here."""
         aliases = {**Envelope.ALIASES, **self.handler.request.ALIASES}
         named: dict[str, Json] = {}
+        known = {*self._known_names(), *NOT_YET, "task", "$schema"}
+        unknown = [name for name in self.value if name not in known]
+        untold = frozenset(unknown[MAX_FAULTS:])  # there may be millions
         for spelled, given in self.value.items():
+            if spelled in untold:
+                continue
             name = aliases.get(spelled, spelled)
             if name in ("task", "$schema"):
                 continue
             if name in NOT_YET and name not in self.handler.request.model_fields:
                 default, purpose = NOT_YET[name]
-                if given != default:
+                if type(given) is not type(default) or given != default:  # false is not 0
                     self._fault(spelled, f"this version has no {purpose} yet; leave it out")
             elif name in named:
                 self._fault(spelled, f"given twice, also as {_quoted(self.typed[name])}")
@@ -284,7 +293,9 @@ class _Validation:
             message = "is missing"
         elif kind == "string_pattern_mismatch":
             message = f"is not like this: {model.model_fields[name].description}"
-        pointer = [self.typed.get(name, name), *(str(part) for part in place[1:])]
+        spelled = self.typed.get(name, name)
+        within = place[1:] if kind == "missing" else _there(self.value.get(spelled), place[1:])
+        pointer = [spelled, *(str(part) for part in within)]
         self.faults.append(Fault(pointer_of(pointer), message))
 
     def _known_names(self) -> list[str]:
@@ -299,10 +310,25 @@ class _Validation:
             shown = posixpath.relpath(output, root) if output.startswith(root) else output
             self._fault("out_dir", f"must lie inside {shown}/")
             return None
+        if any(len(part.encode()) > 255 for part in wanted.split("/")):
+            self._fault("out_dir", "a folder's name is longer than 255 bytes")
+            return None
         return wanted[len(output) + 1 :]
 
     def _fault(self, spelled: str, message: str) -> None:
         self.faults.append(Fault(pointer_of([spelled]), message))
+
+
+def _there(value: Json, place: tuple[int | str, ...]) -> list[int | str]:
+    """As much of a place as is in the value; behind it pydantic names branches of a type."""
+    found: list[int | str] = []
+    for part in place:
+        try:
+            value = value[part]
+        except (LookupError, TypeError):
+            break
+        found.append(part)
+    return found
 
 
 def _refusal(faults: list[Fault]) -> BadRequest:

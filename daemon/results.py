@@ -15,7 +15,15 @@ from pathlib import Path
 
 from daemon.errors import DarkroomError
 from daemon.events import JobEnded, Recorded, RequestRejected
-from daemon.files import fitted, name_to_text, publish, remove_beneath, text_to_name
+from daemon.files import (
+    Unreadable,
+    fitted,
+    name_to_text,
+    publish,
+    read_whole,
+    remove_beneath,
+    text_to_name,
+)
 from daemon.state import Drop
 from handlers.contract import Json
 
@@ -175,6 +183,6 @@ class ResultFolder:
 
     def _is(self, parts: tuple[str, ...], data: bytes) -> bool:
         try:
-            return self._inbox.joinpath(*parts).read_bytes() == data
-        except OSError:
+            return read_whole(self._inbox, parts, len(data))[0] == data
+        except (OSError, Unreadable):  # a FIFO or a link, say, which is replaced and never read
             return False

@@ -53,6 +53,7 @@ class Runner:
         )
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, JournaledContext] = {}
+        self._clearing: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
     @property
@@ -152,8 +153,11 @@ class Runner:
             media = ()
             await self._end_cancelled(job_id)
         self._tell(job_id, self._with.clock.monotonic() - began)
-        if media:
-            await asyncio.to_thread(self._with.blobs.drop, media, self._state.held)
+        if media:  # they are artifacts now
+            drop = asyncio.to_thread(self._with.blobs.drop, media)
+            clearing = asyncio.create_task(drop)
+            self._clearing.add(clearing)
+            clearing.add_done_callback(self._clearing.discard)
 
     async def _command(self, stream: Stream) -> JobCommand:
         """Run the handler; what it came to."""
@@ -168,18 +172,16 @@ class Runner:
             request = await self._request(job)
             context = JournaledContext(request, await self._journal(job), stream, self._with)
             self._contexts[job.id] = context
-            with contextlib.suppress(DryRun):
-                await self._handlers[request.task].run(request.fields, context)
-            return Succeed(job.id, context.run())
+            await self._handlers[request.task].run(request.fields, context)
         except BadRequest as error:
             return Fail(job.id, Run(), error.problem)
-        except HandlerError as error:
-            return self._failure(stream.job, context, problem_of(error))
-        except LogError:
-            raise
         except Exception as error:
-            _log.exception("a handler broke", job=job.id, task=job.task)
-            return self._failure(stream.job, context, _broken(job.task, error))
+            cause = _cause(error)
+            if isinstance(cause, LogError):
+                raise cause from None
+            if not (isinstance(cause, DryRun) and context is not None):
+                return self._failure(stream.job, context, _problem(job, cause))
+        return Succeed(job.id, context.run())
 
     def _failure(self, job: Job, context: JournaledContext | None, problem: Problem) -> JobCommand:
         settings = self._with.settings
@@ -222,6 +224,8 @@ class Runner:
             context.warn("a paid call was under way; the provider may still bill it")
             for call in context.paid:
                 call.cancel()
+        if context is not None and context.saving:
+            await asyncio.wait(context.saving)
         run = context.run() if context is not None else Run()
         stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
         await stream.write(*decide_job(stream.job, EndCancelled(job_id, run)).events)
@@ -249,17 +253,25 @@ class Runner:
             timeout: seconds to wait at the most.
         """
         self._with.stopping.set()
+        contexts = list(self._contexts.values())
+        ended = [task for job_id, task in self._tasks.items() if self._state.jobs[job_id].ended]
         for job_id, task in self._tasks.items():
-            if job_id not in self._contexts or not self._contexts[job_id].paid:
+            waits = job_id in self._contexts and self._contexts[job_id].paid
+            if not waits and task not in ended:
                 task.cancel()
-        paid = {call for context in self._contexts.values() for call in context.paid}
+        paid = {call for context in contexts for call in context.paid}
         if paid:
             _log.info("waiting for paid calls under way", calls=len(paid), at_most=timeout)
             await asyncio.wait(paid, timeout=timeout)
-        tasks: list[asyncio.Task[Any]] = [*self._tasks.values(), *paid]
+        saving = {file for context in contexts for file in context.saving}
+        if saving:
+            await asyncio.wait(saving, timeout=timeout)
+        tasks: list[asyncio.Task[Any]] = [*self._tasks.values(), *paid, *saving]
         for left in tasks:
-            left.cancel()
+            if left not in ended:
+                left.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*self._clearing)
 
 
 def _crashes(runs: int) -> Problem:
@@ -270,9 +282,26 @@ def _crashes(runs: int) -> Problem:
     )
 
 
-def _broken(task: str, error: Exception) -> Problem:
+def _cause(error: Exception) -> Exception:
+    """What made a handler fail: of several steps side by side, the failure that weighs most."""
+    if not isinstance(error, ExceptionGroup):
+        return error
+    return max(map(_cause, error.exceptions), key=_weight)
+
+
+def _weight(error: Exception) -> int:
+    """The log goes before a fault of ours, and that before a refusal that no retry can mend."""
+    if isinstance(error, HandlerError):
+        return 1 if problem_of(error).retryable else 2
+    return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun) else 3
+
+
+def _problem(job: Job, error: Exception) -> Problem:
+    if isinstance(error, HandlerError):
+        return problem_of(error)
+    _log.error("a handler broke", job=job.id, task=job.task, exc_info=error)
     return Problem(
         "internal",
-        f"the handler of {task} broke: {type(error).__name__}",
+        f"the handler of {job.task} broke: {type(error).__name__}",
         ("This is a fault of darkroom or of a plug-in; the diagnostics tell where.",),
     )

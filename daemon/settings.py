@@ -18,7 +18,7 @@ from daemon.errors import UsageError
 class Settings(BaseModel):
     """Everything that can be set."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     root: Path = Field(Path(), description="The folder everything lives under.")
     output_root: Path | None = Field(None, description="Where media go, if not to tmp/.")

@@ -71,10 +71,10 @@ class Job:
     """When the next attempt may begin (RFC 3339); None for at once."""
     journal: tuple[int, ...] = ()
     """The sequences of its recorded steps."""
-    saved: int = 0
-    """How many artifacts it ever saved."""
-    saved_before: int = 0
-    """How many of them before its last fresh start; no file of those may be replaced."""
+    number: int = 0
+    """The highest number of an artifact that it ever saved."""
+    number_before: int = 0
+    """The same, before its last fresh start: no file up to that may be replaced."""
     retried: int = 0
     """The sequence of the last `job.retry_requested`, or 0."""
     retry_key: str | None = None
@@ -195,6 +195,10 @@ class State:
         self.drops[name] = (*older, drop)
         self.owed.pop(name, None)
 
+    def needs(self, digest: str) -> bool:
+        """Whether a job or a request may still need the blob with this SHA-256."""
+        return digest in self.held or digest in self.request_blobs
+
     def newest(self, name: str) -> Drop | None:
         """The newest drop under a name."""
         drops = self.drops.get(name)
@@ -251,7 +255,10 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
         case ProviderRequested():
             change = {"journal": (*job.journal, recorded.sequence)}
         case ArtifactSaved():
-            change = {"journal": (*job.journal, recorded.sequence), "saved": job.saved + 1}
+            change = {
+                "journal": (*job.journal, recorded.sequence),
+                "number": max(job.number, event.number),
+            }
         case ProviderAnswered():
             media = tuple(medium["sha256"] for medium in event.media)
             change = {"journal": (*job.journal, recorded.sequence), "hold": (*job.hold, *media)}
@@ -284,7 +291,7 @@ def _again(job: Job, sequence: int, event: JobRetryRequested) -> dict[str, objec
         "error": None,
         "last": 0,
     }
-    fresh = {"journal": (), "hold": (), "saved_before": job.saved}
+    fresh = {"journal": (), "hold": (), "number_before": job.number}
     return {**change, **fresh} if event.fresh else change
 
 

@@ -111,28 +111,30 @@ def _decoded(data: bytes) -> str:
         raise _invalid(f"not UTF-8: byte {error.start} (line {line})") from None
 
 
-def _faults(value: Json) -> Iterator[Fault]:
-    """What is wrong inside a parsed value; walked without recursion."""
-    stack: list[tuple[Json, tuple[str, ...]]] = [(value, ())]
-    while stack:
-        item, place = stack.pop()
-        if len(place) > MAX_DEPTH:
+def _faults(item: Json, place: tuple[str, ...] = ()) -> Iterator[Fault]:
+    """What is wrong inside a parsed value, in its order. Memory and recursion grow with the depth
+    alone, as a list may have millions of items."""
+    if isinstance(item, _Bad):
+        yield Fault(pointer_of(place), item.message)
+    elif isinstance(item, str):
+        if _half_character(item):
+            yield Fault(pointer_of(place), "half of a surrogate pair is no character")
+    elif isinstance(item, dict | list):
+        if len(place) >= MAX_DEPTH:
             raise _too_deep()
-        if isinstance(item, _Bad):
-            yield Fault(pointer_of(place), item.message)
-        elif isinstance(item, str):
-            if _half_character(item):
-                yield Fault(pointer_of(place), "half of a surrogate pair is no character")
-        elif isinstance(item, dict):
-            for name in item.keys_twice if isinstance(item, _Doubled) else ():
+        if isinstance(item, _Doubled):
+            for name in item.keys_twice:
                 yield Fault(pointer_of([*place, _readable(name)]), "given more than once")
-            for name, below in item.items():
-                if _half_character(name):
-                    yield Fault(pointer_of(place), "a name with half of a surrogate pair")
-                else:
-                    stack.append((below, (*place, name)))
-        elif isinstance(item, list):
-            stack += [(below, (*place, str(index))) for index, below in enumerate(item)]
+        for key, below in item.items() if isinstance(item, dict) else enumerate(item):
+            if isinstance(key, str) and _half_character(key):
+                yield Fault(pointer_of(place), "a name with half of a surrogate pair")
+            elif not _is_plain(below):
+                yield from _faults(below, (*place, str(key)))
+
+
+def _is_plain(item: Json) -> bool:
+    """Whether nothing can be wrong with it."""
+    return item is None or isinstance(item, int | float) or (type(item) is str and item.isascii())
 
 
 def _half_character(text: str) -> bool:

@@ -1,0 +1,213 @@
+"""A real daemon that kills itself with SIGKILL at a chosen boundary.
+
+A boundary is a moment before or after something becomes durable or visible: a write to the log,
+a blob, an artifact, a result, a removed control file, and a paid call on its way out and back.
+Nothing of this is in the product: the functions are wrapped here, in the victim's own process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+import daemon.app
+import daemon.blobs
+import daemon.files
+import daemon.gallery
+import daemon.intake
+import daemon.results
+import daemon.segments
+import handlers.media.decoding
+import handlers.media.painting  # noqa: F401  imported before the fork, to save the time after it
+from daemon.app import App, Plugins, find_plugins
+from daemon.logs import configure_logs
+from daemon.settings import load_settings
+from daemon.testing import tiny_image
+from handlers.contract import (
+    Call,
+    Compute,
+    Context,
+    Effect,
+    Handler,
+    HandlerError,
+    Medium,
+    Outcome,
+    TaskRequest,
+)
+
+
+class Boundaries:
+    """Counts boundaries, and dies at the chosen one.
+
+    Args:
+        kill_at: which, from 1; 0 for never.
+        tally: where every boundary's name is written, so that they can be counted.
+    """
+
+    def __init__(self, kill_at: int, tally: Path) -> None:
+        self._kill_at = kill_at
+        self._tally = os.open(tally, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        self._passed = 0
+
+    def pass_by(self, name: str) -> None:
+        self._passed += 1
+        os.write(self._tally, f"{name}\n".encode())
+        if self._passed == self._kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, where: Any, name: str) -> None:
+        """Put a boundary before and after a function."""
+        real = getattr(where, name)
+        spoken = f"{getattr(where, '__name__', where)}.{name}"
+
+        @functools.wraps(real)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            self.pass_by(f"before {spoken}")
+            value = real(*args, **kwargs)
+            self.pass_by(f"after {spoken}")
+            return value
+
+        setattr(where, name, wrapped)
+
+    def inside_log_writes(self) -> None:
+        """Die with half of a batch written: a torn tail."""
+        real = daemon.segments._write_all
+
+        def torn(file: int, data: bytes) -> None:
+            half = len(data) // 2
+            real(file, data[:half])
+            self.pass_by("inside a write to the log")
+            real(file, data[half:])
+            self.pass_by("before the log's fsync")
+
+        daemon.segments._write_all = torn
+
+
+# ---------------------------------------------------------------- who does the work
+
+
+class Counting:
+    """A paid provider that writes down every call that reaches it.
+
+    `prompt` says what it does: "flaky" fails the first time in a way that is known to have failed,
+    "large" answers with some megabytes.
+    """
+
+    name = "counting"
+    paid = True
+    operations = frozenset({"generate_image"})
+
+    def __init__(self, calls: Path, boundaries: Boundaries) -> None:
+        self._calls = calls
+        self._boundaries = boundaries
+
+    def submit(self, call: Call) -> Generator[Effect, Any, Outcome]:
+        outcome: Outcome = yield Compute(lambda: self._answer(call))
+        return outcome
+
+    def _answer(self, call: Call) -> Outcome:
+        self._boundaries.pass_by("before the paid call")
+        prompt = call.fields["prompt"]
+        before = self._calls.read_text().splitlines() if self._calls.exists() else []
+        with self._calls.open("a") as file:
+            file.write(json.dumps(prompt) + "\n")
+        self._boundaries.pass_by("after the paid call")
+        if "flaky" in prompt and json.dumps(prompt) not in before:
+            raise HandlerError("provider_unavailable", "try again")
+        picture = noise() if "large" in prompt else tiny_image(size=(9, 7))
+        return Outcome(
+            (Medium(picture, media_type="image/png"),), model="counting-1", usage={"pictures": 1}
+        )
+
+
+@functools.cache
+def noise() -> bytes:
+    """A picture of a good megabyte that decodes."""
+    import io
+
+    from PIL import Image
+
+    pixels = np.random.default_rng(1).integers(0, 256, (640, 640, 3), np.uint8)
+    encoded = io.BytesIO()
+    Image.fromarray(pixels).save(encoded, "PNG", compress_level=1)
+    return encoded.getvalue()
+
+
+class StoryRequest(TaskRequest):
+    task: Literal["story"] = "story"
+    prompt: str = Field(description="The beginning of each call's prompt.")
+
+
+async def run_story(request: StoryRequest, context: Context) -> None:
+    """Several asks side by side, one after the other, keeps in between, one that fails at first."""
+
+    async def one(name: str) -> None:
+        outcome = await context.ask(
+            name, Call("generate_image", {"prompt": f"{request.prompt} {name}"})
+        )
+        await context.keep(f"keep {name}", outcome.media[0], prefix=name.partition(" ")[0])
+
+    await context.progress("began", 0.0)
+    async with asyncio.TaskGroup() as group:
+        for name in ("left", "right large"):
+            group.create_task(one(name))
+    await context.progress("half way", 0.5)
+    await one("flaky last")
+    await context.keep("own", Medium(tiny_image("red")), prefix="mask", role="mask")
+
+
+STORY = Handler("story", StoryRequest, run_story, "Tell a story.")
+
+
+# ---------------------------------------------------------------- the process
+
+
+def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
+    """The victim's whole life; the target of a process."""
+    path = Path(root)
+    log = os.open(path / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(log, 2)
+    configure_logs("info")
+    boundaries = Boundaries(kill_at, path / "tally")
+    boundaries.around(daemon.segments.Segments, "write")
+    boundaries.inside_log_writes()
+    boundaries.around(daemon.gallery, "publish")
+    boundaries.around(daemon.results, "publish")
+    boundaries.around(daemon.blobs, "write_durable")
+    boundaries.around(daemon.gallery, "write_durable")
+    boundaries.around(daemon.intake, "remove_beneath")
+    boundaries.around(daemon.blobs.BlobStore, "drop")
+    found = find_plugins()
+    plugins = Plugins(
+        {**found.handlers, "story": STORY},
+        {**found.providers, "counting": Counting(path / "calls", boundaries)},
+    )
+    settings = load_settings({"root": path, "settle": 0.05, "retry_seconds": 0.01, **arguments}, {})
+    raise SystemExit(asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50)))
+
+
+def spawn(root: Path, kill_at: int = 0, **arguments: Any) -> int:
+    """Run a victim to its end; its exit code, -9 if it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.story.victim"])
+    process = context.Process(target=serve, args=(str(root), kill_at, arguments))
+    process.start()
+    process.join(55)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        raise AssertionError("the victim hangs: " + (root / "stderr.log").read_text()[-4000:])
+    return process.exitcode
+
+
+Check = Callable[[Path], None]
