@@ -194,11 +194,12 @@ def rebuild(settings: Settings) -> str:
     lock.take()
     try:
         items = []
-        for name, drops in state.drops.items():
-            job = state.jobs.get(drops[-1].job or "")
-            answers = drops[-1].event if drops[-1].job is None else job.last if job else 0
-            if answers:
-                items.append(Put(name, drops[-1], answers, unless_whole=True))
+        for name in state.drops:
+            drop = state.newest(name)
+            job = state.jobs.get(drop.job or "") if drop is not None else None
+            answers = job.last if job is not None else drop.event if drop is not None else 0
+            if drop is not None and answers:
+                items.append(Put(name, drop, answers, unless_whole=True))
         done = ResultFolder(settings.inbox, staging, segments.get).work(items)
     finally:
         lock.release()

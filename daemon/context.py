@@ -170,9 +170,10 @@ class JournaledContext:
     ) -> Artifact:
         self._enter(step)
         self._kept[step] = None
-        recorded = self._journal.saved.get(step)
-        save = functools.partial(self._save, step, medium, prefix, role)
-        artifact = recorded or await _unbroken(asyncio.create_task(save()), self.saving)
+        artifact: Artifact | None = self._journal.saved.get(step)
+        if artifact is None:
+            saving = asyncio.create_task(self._save(step, medium, prefix, role))
+            artifact = await _unbroken(saving, self.saving)
         self._kept[step] = artifact
         return artifact
 
@@ -333,7 +334,7 @@ class JournaledContext:
         return stem, number
 
 
-async def _unbroken(task: asyncio.Task[Reply], under_way: set[asyncio.Task[Reply]]) -> Reply:
+async def _unbroken(task: asyncio.Task[Reply], under_way: set[asyncio.Task[Any]]) -> Reply:
     """Wait for a task that goes on when whoever waits is cancelled; `under_way` holds it then."""
     under_way.add(task)
     task.add_done_callback(under_way.discard)

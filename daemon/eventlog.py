@@ -20,7 +20,7 @@ from typing import Protocol
 from daemon.batching import Batcher
 from daemon.clock import Clock, rfc3339
 from daemon.errors import Conflict, LogFailed, LogFull
-from daemon.events import Event, Recorded, storable
+from daemon.events import Draft, Event, Recorded, draft
 from daemon.segments import Segments
 
 RECENT = 4096
@@ -97,7 +97,7 @@ class EventLog(Protocol):
 class _Append:
     job: str | None
     subject: str | None
-    events: Sequence[Event]
+    drafts: Sequence[Draft]
     time: str
     epoch: int
     """A full disk ends an epoch: what was queued in it was judged by a version that never came."""
@@ -240,10 +240,9 @@ class FileEventLog(LogFront):
         *,
         subject: str | None = None,
     ) -> asyncio.Future[tuple[Recorded, ...]]:
-        events = storable(events)
         self._claim(job, expected_version, len(events))
         now = rfc3339(self._clock.now())
-        return self._batcher.put(_Append(job, subject, events, now, self._epoch))
+        return self._batcher.put(_Append(job, subject, tuple(map(draft, events)), now, self._epoch))
 
     def get(self, sequence: int) -> Recorded:
         return self.recent(sequence) or self._segments.get(sequence)
@@ -261,7 +260,7 @@ class FileEventLog(LogFront):
         self._tell(self._written.popleft())
         for entry, reply in zip(batch, replies, strict=True):
             if not isinstance(reply, Exception):
-                self._release(entry.job, len(entry.events))
+                self._release(entry.job, len(entry.drafts))
             elif isinstance(reply, LogFailed):
                 self._failed(reply)
             elif entry.epoch == self._epoch:  # the first of its epoch to fail: a new one begins
@@ -296,8 +295,8 @@ class FileEventLog(LogFront):
         replies = []
         for entry in entries:
             reply = tuple(
-                writing.add(event, entry.time, self._clock.new_id(), entry.subject, entry.job)
-                for event in entry.events
+                writing.add(draft, entry.time, self._clock.new_id(), entry.subject, entry.job)
+                for draft in entry.drafts
             )
             replies.append(reply)
         self._segments.write(writing)

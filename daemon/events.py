@@ -298,25 +298,37 @@ class Recorded:
     """None where this version does not know the type and the line says it may be ignored."""
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def compact(value: Json) -> str:
     """JSON on one line, as short as it goes; the one way anything is written to the log."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
-def storable(events: Sequence[Event]) -> tuple[Event, ...]:
-    """Events as a log can hold them: where a plug-in or a provider put in what is no JSON (NaN,
-    half a surrogate pair, an object of its own), what comes nearest to it stands instead. So no
-    answer is lost, and nothing else that waits to be written either, because of what is in it."""
-    return tuple(map(_storable, events))
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An event and its data as text, ready to become a line."""
+
+    event: Event
+    data: str
 
 
-def _storable(event: Event) -> Event:
+def draft(event: Event) -> Draft:
+    """An event as a log can hold it.
+
+    Where a plug-in or a provider put in what is no JSON (NaN, half a surrogate pair, an object of
+    its own), what comes nearest to it stands instead: no answer is lost because of what is in it,
+    and nothing else that waits to be written either.
+    """
     data = {name: getattr(event, name) for name in _FIELDS[type(event)]}
     try:
-        compact(data).encode()
+        text = compact(data)
+        text.encode()
     except (TypeError, ValueError, RecursionError):
-        return replace(event, **{name: _nearest(value) for name, value in data.items()})
-    return event
+        data = {name: _nearest(value) for name, value in data.items()}
+        return Draft(replace(event, **data), compact(data))
+    return Draft(event, text)
 
 
 def _nearest(value: object, levels: int = 64) -> Json:
@@ -332,24 +344,27 @@ def _nearest(value: object, levels: int = 64) -> Json:
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
-def encode(recorded: Recorded, source: str, prevhash: str) -> tuple[bytes, str]:
+def encode(
+    recorded: Recorded, source: str, prevhash: str, data: str | None = None
+) -> tuple[bytes, str]:
     """The line of an event, with its newline, and the line's hash.
 
     Args:
         recorded: the event; its `event` must not be None.
         source: the CloudEvents source, "/darkroom/<root id>".
         prevhash: the hash of the line before.
+        data: the event's data, where it is text already.
     """
     event = recorded.event
     if event is None:
         raise ValueError("an event of an unknown type cannot be written")
-    data = {name: getattr(event, name) for name in _FIELDS[type(event)]}
+    data = draft(event).data if data is None else data
     subject = f'"subject":{compact(recorded.subject)},' if recorded.subject is not None else ""
     job = f'"job":"{recorded.job}",' if recorded.job is not None else ""
     body = (
         f'{{"specversion":"1.0","id":"{recorded.id}","source":"{source}","type":"{event.TYPE}",'
         f'{subject}"time":"{recorded.time}","sequence":"{recorded.sequence:016d}",{job}'
-        f'"data":{compact(data)},"prevhash":"{prevhash}"'
+        f'"data":{data},"prevhash":"{prevhash}"'
     ).encode()
     digest = hashlib.sha256(body).hexdigest()
     return body + f',"hash":"{digest}"}}\n'.encode(), digest

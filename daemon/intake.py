@@ -331,7 +331,8 @@ class Intake:
 
     async def _cancel(self, name: str) -> bool:
         """Cancel every job of a name that has not ended."""
-        jobs = [drop.job for drop in self._state.drops.get(name, ()) if drop.job is not None]
+        drops = self._state.drops.get(name, {}).values()
+        jobs = [drop.job for drop in drops if drop.job is not None]
         return any([bool(await self._apply(Cancel(job))) for job in jobs])
 
     async def _retry(self, name: str, key: str) -> bool:

@@ -34,7 +34,7 @@ class Publisher:
         self._batcher: Batcher[Put | Remove, Emitted] = Batcher("results", folder.work)
         self._log = log
         self._state = state
-        self._under_way: dict[str, int] = {}
+        self._under_way: dict[str, Put] = {}
         self._complained: set[tuple[str, int]] = set()
         self._quiet = asyncio.Event()
         self._quiet.set()
@@ -71,14 +71,14 @@ class Publisher:
     def settle(self, name: str) -> None:
         """Write the answer to a request, if one is owed and not under way."""
         answers, drop = self._state.owed.get(name), self._state.newest(name)
-        if answers is not None and drop is not None and self._under_way.get(name) != answers:
+        if answers is not None and drop is not None:
             self._put(Put(name, drop, answers, unless_whole=True))
 
     def ensure(self, name: str, drop: Drop) -> None:
         """Write an answer again if it is missing, torn, or another one."""
         job = self._state.jobs.get(drop.job or "")
         answers = drop.event if drop.job is None else job.last if job is not None else 0
-        if answers and self._under_way.get(name) != answers:
+        if answers:
             self._put(Put(name, drop, answers, unless_whole=True))
 
     def remove(self, name: str) -> None:
@@ -86,23 +86,32 @@ class Publisher:
         self._batcher.put(Remove(name))
 
     def _put(self, item: Put) -> None:
-        self._under_way[item.name] = item.answers
+        if self._under_way.get(item.name) == item:
+            return
+        self._under_way[item.name] = item
         self._quiet.clear()
         self._batcher.put(item).add_done_callback(lambda future: self._done(item, future))
 
     def _done(self, item: Put, future: asyncio.Future[Emitted]) -> None:
-        if self._under_way.get(item.name) == item.answers:
-            del self._under_way[item.name]
-        if not self._under_way:
-            self._quiet.set()
         error = future.exception()
         if error is not None:
             self._complain(item, error)
+            self._over(item)
             return
         emitted = future.result()
         if emitted.written or self._state.owed.get(item.name) == item.answers:
             event = ResultEmitted(item.drop.job, item.answers, emitted.file)
-            self._log.append(None, None, [event], subject=item.name)
+            said = self._log.append(None, None, [event], subject=item.name)
+            # Until that is durable the answer is still owed, and must not be put or said twice.
+            said.add_done_callback(lambda _: self._over(item))
+        else:
+            self._over(item)
+
+    def _over(self, item: Put) -> None:
+        if self._under_way.get(item.name) == item:
+            del self._under_way[item.name]
+        if not self._under_way:
+            self._quiet.set()
 
     def _complain(self, item: Put, error: BaseException) -> None:
         if (item.name, item.answers) not in self._complained:

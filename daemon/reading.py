@@ -55,7 +55,8 @@ def find(state: State, wanted: str) -> tuple[str, Drop]:
         drop = state.newest(name)
         if drop is not None:
             if job is not None and drop.job != job.id:
-                drop = next(known for known in state.drops[name] if known.job == job.id)
+                known = state.drops[name].values()
+                drop = next((one for one in known if one.job == job.id), drop)
             return name, drop
     near = [name for name in state.drops if wanted.lower() in name.lower()][:5]
     more = f"; similar: {', '.join(near)}" if near else ""

@@ -241,8 +241,8 @@ class _Validation:
         own = {k: v for k, v in named.items() if k not in Envelope.model_fields}
         envelope = self._model(Envelope, shared)
         fields = self._model(self.handler.request, own)
-        out_dir = envelope.out_dir if isinstance(envelope, Envelope) else None
-        folder = self._folder(out_dir) if out_dir is not None else None
+        out_dir = named.get("out_dir")  # judged whatever else of the envelope is wrong
+        folder = self._folder(out_dir) if isinstance(out_dir, str) and out_dir else None
         if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
             raise _refusal(self.faults[:MAX_FAULTS])
         return Request(self.task, envelope, fields, self.value, folder)

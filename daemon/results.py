@@ -8,10 +8,11 @@ five times what the log does.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from pydantic_core import to_json
 
 from daemon.errors import DarkroomError
 from daemon.events import JobEnded, Recorded, RequestRejected
@@ -104,7 +105,7 @@ def _rejected(name: str, ending: Recorded, event: RequestRejected) -> dict[str, 
 
 def render(result: Json) -> bytes:
     """The bytes of a result file."""
-    return (json.dumps(result, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode()
+    return to_json(result, indent=2) + b"\n"
 
 
 def result_parts(name: str) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Runner:
 
     def _is_blocked(self, job: Job) -> bool:
         """Whether an older job of the same name has not ended."""
-        older = (drop.job for drop in self._state.drops.get(job.name, ()))
+        older = (drop.job for drop in self._state.drops.get(job.name, {}).values())
         return any(
             other in self._state.open_jobs and self._state.jobs[other].first < job.first
             for other in older

@@ -20,11 +20,12 @@ from daemon.errors import LogCorrupt
 from daemon.events import (
     FORMAT,
     NO_HASH,
-    Event,
+    Draft,
     LogOpened,
     LogRepaired,
     Recorded,
     decode,
+    draft,
     encode,
 )
 from daemon.files import sync_folder
@@ -62,7 +63,7 @@ class Writing:
 
     def add(
         self,
-        event: Event,
+        draft: Draft,
         time: str,
         event_id: str,
         subject: str | None = None,
@@ -70,8 +71,8 @@ class Writing:
     ) -> Recorded:
         """Chain one more line."""
         self.sequence += 1
-        recorded = Recorded(self.sequence, event_id, time, subject, job, event)
-        line, self.prevhash = encode(recorded, self.source, self.prevhash)
+        recorded = Recorded(self.sequence, event_id, time, subject, job, draft.event)
+        line, self.prevhash = encode(recorded, self.source, self.prevhash, draft.data)
         self.recorded.append(recorded)
         self.lines.append(line)
         return recorded
@@ -239,7 +240,7 @@ class Segments:
         )
         if rotates or headless:
             opened = LogOpened(self.root_id, FORMAT, writing.segment, self._hash)
-            writing.add(opened, rfc3339(clock.now()), clock.new_id())
+            writing.add(draft(opened), rfc3339(clock.now()), clock.new_id())
         return writing
 
     def write(self, writing: Writing) -> None:

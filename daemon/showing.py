@@ -32,7 +32,8 @@ def show_all(settings: Settings, most: int, *, as_json: bool) -> None:
     """Counts, and the newest requests."""
     state, _ = load(settings)
     rows = sorted(
-        ((name, drops[-1]) for name, drops in state.drops.items()), key=lambda row: row[1].event
+        ((name, drop) for name in state.drops if (drop := state.newest(name)) is not None),
+        key=lambda row: row[1].event,
     )
     counts = Counter(_status(state, drop) for _, drop in rows)
     holder = lock_holder(settings.lock)

@@ -109,8 +109,8 @@ class State:
     """Everything known, folded from the log."""
 
     jobs: dict[str, Job] = field(default_factory=dict)
-    drops: dict[str, tuple[Drop, ...]] = field(default_factory=dict)
-    """By name, the newest last."""
+    drops: dict[str, dict[str, Drop]] = field(default_factory=dict)
+    """By name and key, the newest last. Changed in place: a name may be used for years."""
     ids: dict[str, tuple[str, str]] = field(default_factory=dict)
     """The senders' ids: id -> (digest of the body, job)."""
     open_jobs: dict[str, None] = field(default_factory=dict)
@@ -159,6 +159,8 @@ class State:
                 self._accept(job, recorded, event)
             case JobRetryRequested():
                 self.open_jobs[job_id] = None
+                for name in self.names_of(job):
+                    self.owed.pop(name, None)
             case JobEnded():
                 self.open_jobs.pop(job_id, None)
                 for name in self.names_of(job):
@@ -191,8 +193,9 @@ class State:
 
     def _drop(self, recorded: Recorded, drop: Drop) -> None:
         name = recorded.subject or ""
-        older = tuple(known for known in self.drops.get(name, ()) if known.key != drop.key)
-        self.drops[name] = (*older, drop)
+        drops = self.drops.setdefault(name, {})
+        drops.pop(drop.key, None)
+        drops[drop.key] = drop
         self.owed.pop(name, None)
 
     def needs(self, digest: str) -> bool:
@@ -202,11 +205,11 @@ class State:
     def newest(self, name: str) -> Drop | None:
         """The newest drop under a name."""
         drops = self.drops.get(name)
-        return drops[-1] if drops else None
+        return next(reversed(drops.values())) if drops else None
 
     def known(self, name: str, key: str) -> Drop | None:
         """The drop of a name with this key, newest or not."""
-        return next((drop for drop in self.drops.get(name, ()) if drop.key == key), None)
+        return self.drops.get(name, {}).get(key)
 
     def names_of(self, job: Job) -> list[str]:
         """The names whose newest drop this job answers."""

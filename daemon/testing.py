@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock, rfc3339
 from daemon.eventlog import LogFront
-from daemon.events import NO_HASH, Event, LogOpened, Recorded, decode, encode, storable
+from daemon.events import NO_HASH, Event, LogOpened, Recorded, decode, draft, encode
 from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
 
 
@@ -84,7 +84,7 @@ class MemoryEventLog(LogFront):
         *,
         subject: str | None = None,
     ) -> asyncio.Future[tuple[Recorded, ...]]:
-        events = storable(events)
+        events = [draft(event).event for event in events]
         self._claim(job, expected_version, len(events))
         future: asyncio.Future[tuple[Recorded, ...]] = self._loop.create_future()
         # As on a disk, nothing is durable before the caller has had its turn.

@@ -47,9 +47,12 @@ def describe(data: bytes, max_pixels: int, max_bytes: int) -> Description:
         picture.load()
     except UnidentifiedImageError:
         raise _unreadable("it is no PNG, JPEG or WebP") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise HandlerError("too_large", str(error)) from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise _unreadable(str(error)) from None
-    media_type, extension = FORMATS[picture.format or ""]
+    # A JPEG of several pictures, as cameras make them, calls itself "MPO"; it opens as a JPEG.
+    media_type, extension = FORMATS["JPEG" if picture.format == "MPO" else picture.format or ""]
     return Description("image", media_type, extension, width, height)
 
 
