@@ -15,7 +15,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from threading import Lock
 
-from daemon.files import sync_folder, write_durable
+from daemon.files import publish, sync_folder, write_durable
 from daemon.strictjson import pointer_of
 from handlers.contract import Json
 
@@ -69,7 +69,7 @@ class BlobStore:
         # Two threads may write the same bytes at once: each has its own staged file.
         staged = self._staging / f"{digest}-{os.urandom(4).hex()}"
         write_durable(staged, data)
-        staged.rename(self.path(digest))
+        publish(staged, self._folder, (digest,))
         sync_folder(self._folder)
 
     def get(self, digest: str) -> bytes:

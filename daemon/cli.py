@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -98,7 +99,9 @@ def run(
         raise UsageError("--max-wait goes with --drain")
     configure_logs(log_level)
     settings = _settings(root, concurrency=concurrency)
-    sys.exit(asyncio.run(App(settings).serve(drain=drain, max_wait=max_wait)))
+    code = asyncio.run(App(settings).serve(drain=drain, max_wait=max_wait))
+    sys.stderr.flush()
+    os._exit(code)  # all is closed; a picture half painted in a thread is not worth a wait
 
 
 # ---------------------------------------------------------------- asking

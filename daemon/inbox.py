@@ -26,7 +26,6 @@ from watchdog.events import (
 )
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
-from watchdog.observers.inotify_c import InotifyFD
 
 from daemon.files import Signature, name_to_text, signature_of
 from daemon.results import RESULT
@@ -171,11 +170,22 @@ class _Overflow(logging.Handler):
             self._hints.tell(None)
 
 
-def _bury_dead_reader() -> None:
-    """All observers of a process share one reading thread, and watchdog replaces no dead one."""
-    reader = InotifyFD._instance  # noqa: SLF001 - there is no other way to it
-    if reader is not None and not reader.is_alive():
-        InotifyFD._instance = None  # noqa: SLF001
+def _observe(inbox: Path, hints: Hints) -> BaseObserver:
+    observer = Observer()
+    wanted: list[type[FileSystemEvent]] = [
+        FileCreatedEvent,
+        FileMovedEvent,
+        FileClosedEvent,
+        DirCreatedEvent,
+        DirMovedEvent,
+    ]
+    try:
+        observer.schedule(_Handler(inbox, hints), str(inbox), recursive=True, event_filter=wanted)
+        observer.start()
+    except BaseException:
+        observer.stop()  # its reader runs since it was made
+        raise
+    return observer
 
 
 class Watcher:
@@ -199,23 +209,10 @@ class Watcher:
         self._watched = identity_of(self._inbox)
         if self._watched is None:
             return
-        observer = Observer()
         logging.getLogger("watchdog").addHandler(self._overflow)
         try:
-            _bury_dead_reader()
-            observer.schedule(
-                _Handler(self._inbox, self._hints),
-                str(self._inbox),
-                recursive=True,
-                event_filter=[
-                    FileCreatedEvent,
-                    FileMovedEvent,
-                    FileClosedEvent,
-                    DirCreatedEvent,
-                    DirMovedEvent,
-                ],
-            )
-            observer.start()
+            # The folder itself: a watch on a link to it would tell of nothing.
+            self._observer = _observe(self._inbox.resolve(), self._hints)
         except (OSError, RecursionError) as error:  # the latter where folders nest too deeply
             if not self._complained:
                 self._complained = True
@@ -224,8 +221,6 @@ class Watcher:
                     error=str(error),
                     hint="raise fs.inotify.max_user_watches or max_user_instances",
                 )
-            return
-        self._observer = observer
 
     def heal(self, identity: tuple[int, int] | None) -> bool:
         """Start again if a thread died or another folder took the inbox's place; may block.
@@ -248,8 +243,8 @@ class Watcher:
         observer = self._observer
         if observer is None:
             return False
-        threads = (observer, *observer.emitters, InotifyFD.get_instance())
-        return all(thread.is_alive() for thread in threads)
+        reader = getattr(observer, "_inotify_fd", observer)  # which no other attribute tells of
+        return all(thread.is_alive() for thread in (observer, reader, *observer.emitters))
 
     def stop(self) -> None:
         """Stop watching."""

@@ -6,8 +6,11 @@ They may be filtered and lost; the event log may not, and is something else. Wha
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import sys
+from typing import TextIO, cast
 
 import structlog
 from structlog.typing import Processor
@@ -41,11 +44,23 @@ def configure_logs(level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", _Diagnostics())),
         cache_logger_on_first_use=True,
     )
     # Libraries speak through the standard module: only what is worth a look, in our form.
     logging.basicConfig(level=logging.WARNING, handlers=[_Relay()], force=True)
+
+
+class _Diagnostics:
+    """stderr, unbuffered; what cannot be written is lost. It may be a file on the disk that is
+    just running full, or a pipe that nobody reads any more: no reason for the daemon to end."""
+
+    def write(self, text: str) -> None:
+        with contextlib.suppress(OSError):
+            os.write(2, text.encode("utf-8", "backslashreplace"))
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
 
 class _Relay(logging.Handler):

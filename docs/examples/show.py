@@ -1,4 +1,7 @@
-"""`make run`: drops the examples into a scratch root, has the daemon answer them, shows a table."""
+"""`make run`: drops the examples into a scratch root, has the daemon answer them, shows a table.
+
+With the name of a file as its argument it also draws the table there, as SVG, for the README.
+"""
 
 from __future__ import annotations
 
@@ -64,7 +67,11 @@ def main() -> None:
     table.add_column("time", no_wrap=True)
     for name in names:
         table.add_row(*row(SCRATCH, name))
-    Console(markup=False, highlight=False, width=max(116, Console().width)).print(table)
+    width = max(116, Console().width)
+    console = Console(markup=False, highlight=False, width=width, record=True)
+    console.print(table)
+    if sys.argv[1:]:
+        console.save_svg(sys.argv[1], title="make run")
     print("The pictures are by the embedded stand-in `local`, which is no AI model.")
     print(f"requests and results: {SCRATCH}/inbox   pictures: {SCRATCH}/tmp/images")
     print(f"every event:          {SCRATCH}/events/current.jsonl")

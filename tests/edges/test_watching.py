@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from watchdog.observers.inotify_c import InotifyFD
+from watchdog.observers.inotify_c import InotifyConstants, InotifyEvent, InotifyFD
 
 from daemon.inbox import Hints, Watcher, identity_of
 from tests.support import PATIENCE, Daemon, Root, command, daemon, drain, environment, wait_until
@@ -168,6 +169,12 @@ class Heard:
         return name in self.names
 
 
+def reader_of(watcher: Watcher) -> InotifyFD:
+    observer: Any = watcher._observer
+    assert isinstance(observer._inotify_fd, InotifyFD)
+    return observer._inotify_fd
+
+
 def test_a_watcher_that_is_well_is_not_started_again(tmp_path: Path) -> None:
     async def test(watcher: Watcher, heard: Heard) -> None:
         assert not watcher.heal(identity_of(tmp_path))
@@ -215,7 +222,7 @@ def test_a_watcher_whose_reader_died_of_folders_that_moved_is_started_again(tmp_
         (inbox / "3.json").touch()
         await heard.wait("3.json")
         away.rmdir()
-        reader = InotifyFD.get_instance()
+        reader = reader_of(watcher)
         await asyncio.to_thread(reader.join, 5)
         if reader.is_alive():
             pytest.skip("this watchdog does not die of it")
@@ -245,13 +252,15 @@ def test_a_watcher_follows_the_inbox_that_took_the_old_one_s_place(tmp_path: Pat
 def test_a_watcher_that_cannot_start_says_so_and_starts_when_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def no_instance_left() -> InotifyFD:
+    """As long as no instance of inotify is left, say, or no watch."""
+
+    def no_instance_left(*_: Any) -> int:
         raise OSError(errno.EMFILE, "inotify instance limit reached")
 
     async def test(watcher: Watcher, heard: Heard) -> None:
         await asyncio.to_thread(watcher.stop)
         with monkeypatch.context() as broken:
-            broken.setattr(InotifyFD, "get_instance", no_instance_left)
+            broken.setattr(InotifyFD, "_create_inotify_fd", no_instance_left)
             watcher.start()
             assert not watcher.heal(identity_of(tmp_path))
         assert watcher.heal(identity_of(tmp_path))
@@ -261,12 +270,36 @@ def test_a_watcher_that_cannot_start_says_so_and_starts_when_it_can(
     watching(tmp_path, test)
 
 
-def test_an_overflow_that_watchdog_logs_asks_for_a_scan(tmp_path: Path) -> None:
-    async def test(_: Watcher, heard: Heard) -> None:
-        from watchdog.observers.inotify_c import InotifyEvent
+def test_a_watcher_that_cannot_start_keeps_neither_threads_nor_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_watch_left(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "inotify watch limit reached")
 
-        overflow = InotifyEvent(-1, 0x4000, 0, b"")  # IN_Q_OVERFLOW
-        await asyncio.to_thread(InotifyFD.get_instance().handle_event, overflow)
+    async def test(watcher: Watcher, heard: Heard) -> None:
+        await asyncio.to_thread(watcher.stop)
+        with monkeypatch.context() as broken:
+            broken.setattr(InotifyFD, "add_callback", no_watch_left)
+            for _ in range(5):
+                assert not watcher.heal(identity_of(tmp_path))
+        assert not [thread for thread in threading.enumerate() if isinstance(thread, InotifyFD)]
+        assert not [link for link in open_files() if "inotify" in link]
+
+    watching(tmp_path, test)
+
+
+def open_files() -> list[str]:
+    return [
+        os.readlink(f"/proc/self/fd/{entry.name}")
+        for entry in os.scandir("/proc/self/fd")
+        if os.path.lexists(entry.path)
+    ]
+
+
+def test_an_overflow_that_watchdog_logs_asks_for_a_scan(tmp_path: Path) -> None:
+    async def test(watcher: Watcher, heard: Heard) -> None:
+        overflow = InotifyEvent(-1, InotifyConstants.IN_Q_OVERFLOW, 0, b"")
+        await asyncio.to_thread(reader_of(watcher).handle_event, overflow)
         assert heard.hints.take()[1]
 
     watching(tmp_path, test)
@@ -339,7 +372,9 @@ def test_a_daemon_beside_what_it_cannot_answer_uses_hardly_any_processor(root: R
     file that is never whole."""
     (root.inbox / "blocked.result.json" / "mine").mkdir(parents=True)
     root.drop("blocked.json", DRY)
-    root.drop("late.json", {**DRY, "dry_run": False, "timeout": 0.001, "max_attempts": 9})
+    root.drop(
+        "late.json", {**DRY, "dry_run": False, "size": "64x64", "timeout": 0.001, "max_attempts": 9}
+    )
     (root.inbox / "late.retry").mkdir()
     (root.inbox / "torn.json").write_text("{")
     with daemon(

@@ -44,6 +44,7 @@ from handlers.contract import (
     Outcome,
     TaskRequest,
 )
+from tests.support import wait_until
 
 
 class Boundaries:
@@ -100,7 +101,7 @@ class Counting:
     """A paid provider that writes down every call that reaches it.
 
     `prompt` says what it does: "flaky" fails the first time in a way that is known to have failed,
-    "large" answers with some megabytes.
+    "large" answers with some megabytes, "slow" waits for a file `go` beside the calls.
     """
 
     name = "counting"
@@ -124,6 +125,8 @@ class Counting:
         self._boundaries.pass_by("after the paid call")
         if "flaky" in prompt and json.dumps(prompt) not in before:
             raise HandlerError("provider_unavailable", "try again")
+        if "slow" in prompt:
+            wait_until((self._calls.parent / "go").exists, "a sign to go on")
         picture = noise() if "large" in prompt else tiny_image(size=(9, 7))
         return Outcome(
             (Medium(picture, media_type="image/png"),), model="counting-1", usage={"pictures": 1}
@@ -193,7 +196,8 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
         {**found.providers, "counting": Counting(path / "calls", boundaries)},
     )
     settings = load_settings({"root": path, "settle": 0.05, "retry_seconds": 0.01, **arguments}, {})
-    raise SystemExit(asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50)))
+    code = asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50))
+    os._exit(code)  # as the command does
 
 
 def spawn(root: Path, kill_at: int = 0, **arguments: Any) -> int:

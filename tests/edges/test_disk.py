@@ -1,0 +1,288 @@
+"""A disk that runs full, and folders that lie on other disks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import Root, daemon, darkroom, drain, wait_until
+
+DRY = {"task": "generate_image", "prompt": "x", "dry_run": True}
+PAINTING = {"task": "generate_image", "prompt": "x", "size": "64x64"}
+OFTEN = {"DARKROOM_SCAN_INTERVAL": "0.2"}
+
+Mount = Callable[..., None]
+
+
+@pytest.fixture
+def mount() -> Iterator[Mount]:
+    """Mount something for the time of a test; skips where that is not allowed."""
+    mounted: list[Path] = []
+
+    def do(place: Path, *arguments: str) -> None:
+        place.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run(["mount", *arguments, place], check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            pytest.skip(f"mounting needs root and its rights: {error}")
+        mounted.append(place)
+
+    yield do
+    for place in reversed(mounted):
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def tmpfs(size: str = "2m") -> list[str]:
+    return ["-t", "tmpfs", "-o", f"size={size}", "darkroom-test"]
+
+
+@pytest.fixture
+def small(tmp_path: Path, mount: Mount) -> Root:
+    """A root that has two megabytes, of which five percent must stay free."""
+    mount(tmp_path / "disk", *tmpfs())
+    return Root(tmp_path / "disk")
+
+
+def free(root: Root) -> int:
+    usage = os.statvfs(root.path)
+    return usage.f_bavail * usage.f_frsize
+
+
+def fill(root: Root, leave: int = 0) -> Path:
+    """Fill the disk with a file, but for so many bytes."""
+    path = root.path / "filler"
+    with path.open("ab") as file:
+        size = free(root) - leave
+        if size > 0:
+            os.posix_fallocate(file.fileno(), path.stat().st_size, size)
+    return path
+
+
+def wait_answers(root: Root, names: list[str]) -> None:
+    wait_until(lambda: all(root.result(name) is not None for name in names), "all are answered")
+
+
+def check_log(root: Root) -> None:
+    """Every line is whole, chained, and every request was done once."""
+    done = darkroom(root.path, "verify")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "cut short" not in done.stdout
+    each = Counter(
+        (line.get("subject"), line["type"]) for line in root.lines() if "subject" in line
+    )
+    doubled = {
+        key: count
+        for key, count in each.items()
+        if count > 1 and key[1].split(".")[2] in ("accepted", "succeeded")
+    }
+    assert not doubled
+
+
+# ---------------------------------------------------------------- a disk that runs full
+
+
+def test_a_disk_below_the_floor_pauses_intake_and_room_resumes_it(small: Root) -> None:
+    with daemon(small.path, **OFTEN):
+        small.drop("before.json", DRY)
+        small.wait_result("before.json")
+        filler = fill(small, leave=50_000)
+        wait_until(lambda: "intake.paused" in small.types(), "intake pauses")
+        names = [f"{number}.json" for number in range(5)]
+        for name in names:
+            small.drop(name, DRY)
+        (paused,) = [line for line in small.lines() if "paused" in line["type"]]
+        assert paused["data"]["free"] < paused["data"]["floor"] <= 2 << 20
+        assert "paused" in darkroom(small.path, "status").stdout
+        assert "job.accepted" not in [kind for name in names for kind in small.types(name)]
+        filler.unlink()
+        wait_answers(small, names)
+        assert small.types().count("intake.paused") == small.types().count("intake.resumed") == 1
+    check_log(small)
+
+
+def test_a_pause_is_said_once_however_long_it_lasts_and_over_restarts(small: Root) -> None:
+    drain(small.path)
+    small.drop("x.json", DRY)
+    filler = fill(small, leave=50_000)
+    for _ in range(3):
+        done = darkroom(small.path, "run", "--drain", "--max-wait", "5")
+        assert done.returncode == 3, done.stderr
+    assert small.types().count("intake.paused") == 1
+    assert "intake.resumed" not in small.types()
+    filler.unlink()
+    drain(small.path)
+    assert small.types().count("intake.resumed") == 1
+    assert small.wait_result("x.json")["ok"]
+    check_log(small)
+
+
+def test_a_disk_without_a_single_byte_loses_nothing(small: Root) -> None:
+    names = [f"{number}.json" for number in range(60)]
+    with daemon(small.path, DARKROOM_SCAN_INTERVAL="0.1") as running:
+        for number, name in enumerate(names):
+            small.drop(name, DRY)
+            if number == 30:
+                filler = fill(small)
+                filled = wait_until(lambda: "paused" in running.diagnostics(), "it pauses")
+                assert filled
+                for segment in (small.path / "events").glob("0*.jsonl"):
+                    assert segment.read_bytes().endswith(b"\n")
+                with filler.open("r+b") as file:  # room for what is still to be dropped
+                    os.truncate(file.fileno(), filler.stat().st_size - 200_000 + free(small))
+        wait_until(lambda: running.process.poll() is None and free(small) >= 0, "it lives")
+        filler.unlink()
+        wait_answers(small, names)
+    check_log(small)
+    assert all((small.result(name) or {})["ok"] for name in names)
+
+
+def test_a_disk_that_is_full_again_and_again_loses_nothing_and_tears_no_line(
+    tmp_path: Path, mount: Mount
+) -> None:
+    """The log meets the end of the disk in the middle of a batch, at several places."""
+    mount(tmp_path / "disk", *tmpfs("8m"))
+    root = Root(tmp_path / "disk")
+    names = [f"{number}.json" for number in range(200)]
+    aside = root.path / "aside"  # on the same disk, so that renaming them in needs no room
+    aside.mkdir()
+    for name in names:
+        (aside / name).write_text(json.dumps({**DRY, "labels": {"weight": "w" * 700}}))
+    with daemon(root.path, DARKROOM_SCAN_INTERVAL="0.05", DARKROOM_FREE_FLOOR="0") as running:
+        for pages, start in enumerate(range(0, len(names), 40)):
+            filler = fill(root, leave=pages * 3 * 4096)
+            for name in names[start : start + 40]:
+                (aside / name).rename(root.inbox / name)
+            wait_until(lambda: free(root) == 0, "it writes up to the end")
+            done = darkroom(root.path, "verify")
+            assert done.returncode == 0, done.stderr
+            filler.unlink()
+            wait_answers(root, names[: start + 40])
+        assert running.process.poll() is None, running.diagnostics()
+    check_log(root)
+    assert all((root.result(name) or {})["ok"] for name in names)
+
+
+def test_a_daemon_that_starts_on_a_full_disk_pauses_and_resumes(small: Root) -> None:
+    drain(small.path)
+    small.drop("x.json", DRY)
+    filler = fill(small)
+    with daemon(small.path, **OFTEN) as running:
+        wait_until(lambda: "intake paused" in running.diagnostics(), "it pauses")
+        filler.unlink()
+        assert small.wait_result("x.json")["ok"]
+    check_log(small)
+
+
+def test_a_daemon_that_is_paused_stops_at_once(small: Root) -> None:
+    with daemon(small.path, **OFTEN) as running:
+        small.drop("x.json", {**PAINTING, "n": 10})
+        fill(small)
+        wait_until(lambda: "intake paused" in running.diagnostics(), "it pauses")
+        assert running.stop() == 0
+    assert "Traceback" not in running.diagnostics()
+
+
+def test_a_picture_that_does_not_fit_is_saved_once_there_is_room(small: Root) -> None:
+    big = {**PAINTING, "size": "1024x1024", "max_attempts": 100}
+    retries = {"DARKROOM_RETRY_SECONDS": "0.1", "DARKROOM_RETRY_SECONDS_MAX": "0.2"}
+    filler = fill(small, leave=350_000)
+    with daemon(small.path, **OFTEN, **retries):
+        small.drop("x.json", big)
+        wait_until(
+            lambda: {"job.retrying", "intake.paused"} & set(small.types()),
+            "there is no room for it",
+        )
+        filler.unlink()
+        result = small.wait_result("x.json")
+    assert result["status"] == "succeeded"
+    (artifact,) = result["artifacts"]
+    assert (small.path / artifact["path"]).stat().st_size == artifact["bytes"]
+    assert not list((small.path / ".darkroom" / "staging").iterdir())
+    check_log(small)
+
+
+def test_a_job_that_finds_no_room_at_its_last_attempt_fails_and_says_so(small: Root) -> None:
+    fill(small, leave=350_000)
+    small.drop("x.json", {**PAINTING, "size": "1024x1024", "max_attempts": 1})
+    darkroom(small.path, "run", "--drain", "--max-wait", "20")
+    result = small.wait_result("x.json")
+    assert (result["status"], result["error"]["code"]) == ("failed", "disk_full")
+    assert result["error"]["retryable"]
+
+
+@pytest.mark.parametrize("command", ["status", "verify", "events"])
+def test_looking_needs_no_room(small: Root, command: str) -> None:
+    small.drop("x.json", DRY)
+    drain(small.path)
+    fill(small)
+    assert darkroom(small.path, command).returncode == 0
+
+
+def test_submit_on_a_full_disk_says_so_and_leaves_nothing_behind(small: Root) -> None:
+    fill(small)
+    data = json.dumps({**DRY, "prompt": "x" * 9000}).encode()
+    done = darkroom(small.path, "submit", "-", stdin=data)
+    assert done.returncode == 2
+    assert "no space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert os.listdir(small.inbox) == []
+
+
+# ---------------------------------------------------------------- folders on other disks
+
+
+def put(root: Root, name: str, request: Any) -> None:
+    """Drop by a plain write: a rename would have to come from the same mount."""
+    path = root.inbox / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(request))
+
+
+@pytest.mark.parametrize("folder", ["inbox", "tmp", "events", ".darkroom", "inbox/alice"])
+@pytest.mark.parametrize("kind", ["another disk", "a bind mount"])
+def test_a_folder_of_the_root_may_be_a_mount_of_its_own(
+    root: Root, mount: Mount, tmp_path: Path, folder: str, kind: str
+) -> None:
+    if kind == "another disk":
+        mount(root.path / folder, *tmpfs("20m"))
+    else:  # the same device, but no rename into it: as a container's volumes are
+        (tmp_path / "volume").mkdir()
+        mount(root.path / folder, "--bind", str(tmp_path / "volume"))
+    put(root, "x.json", PAINTING)
+    put(root, "alice/y.json", PAINTING)
+    done = drain(root.path)
+    assert "cannot be put in place" not in done.stderr
+    for name in ("x.json", "alice/y.json"):
+        result = root.wait_result(name)
+        assert result["status"] == "succeeded", result["error"]
+        (artifact,) = result["artifacts"]
+        assert (root.path / artifact["path"]).stat().st_size == artifact["bytes"]
+    left = {path.name for path in root.inbox.rglob("*") if path.is_file()}
+    assert left == {"x.json", "x.result.json", "y.json", "y.result.json"}
+
+
+def test_rebuild_restores_an_inbox_on_another_disk(root: Root, mount: Mount) -> None:
+    mount(root.inbox, *tmpfs())
+    put(root, "x.json", DRY)
+    drain(root.path)
+    result = (root.inbox / "x.result.json").read_bytes()
+    (root.inbox / "x.result.json").unlink()
+    done = darkroom(root.path, "rebuild")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (root.inbox / "x.result.json").read_bytes() == result
+
+
+def test_a_disk_that_is_mounted_over_the_inbox_is_served(root: Root, mount: Mount) -> None:
+    with daemon(root.path, **OFTEN):
+        root.drop("x.json", DRY)
+        root.wait_result("x.json")
+        mount(root.inbox, *tmpfs())
+        put(root, "y.json", DRY)
+        assert root.wait_result("y.json")["ok"]

@@ -1,0 +1,176 @@
+"""What the documentation says is true: its commands run, its lists are complete."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path, PurePosixPath
+from typing import get_args
+
+import pytest
+
+from daemon.events import BY_TYPE
+from daemon.requests import NOT_YET, Door, Envelope
+from handlers import find_handlers
+from handlers.contract import ErrorCode
+from tests.support import REPOSITORY, environment
+
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+BIN = Path(sys.executable).parent
+PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
+
+
+def blocks(page: Path, kind: str) -> list[str]:
+    """The fenced blocks of one kind, in order."""
+    return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def shell_environment() -> dict[str, str]:
+    env = environment()
+    return {**env, "PATH": f"{BIN}:{env['PATH']}"}
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.name)
+def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Path) -> None:
+    served = "until [ -s studio/.darkroom/lock ]; do sleep 0.02; done\n"
+    script = "set -euo pipefail\n"
+    for block in blocks(page, "sh"):
+        script += block + (served if "&\n" in block else "")
+    process = subprocess.Popen(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=shell_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        # The daemon in the background holds the pipes open, so wait for the script alone.
+        assert process.wait(50) == 0, os.read(process.stderr.fileno(), 1 << 16).decode()  # type: ignore[union-attr]
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    result = json.loads((tmp_path / "studio" / "inbox" / "helmet.result.json").read_text())
+    assert result["status"] == "succeeded" or result["attempts"] == 0
+
+
+def test_the_service_and_the_cron_line_are_commands_that_run(tmp_path: Path) -> None:
+    (unit,) = blocks(REPOSITORY / "README.md", "ini")
+    (cron,) = blocks(REPOSITORY / "README.md", "cron")
+    start = re.search(r"ExecStart=(.*)", unit)
+    assert start is not None
+    service = start[1].replace("%h/darkroom/bin/", "").replace("%h/", "") + " --drain"
+    job = cron.split(maxsplit=5)[5].replace("$HOME/darkroom/bin/", "").replace("$HOME/", "")
+    for line in (service, job):
+        done = subprocess.run(
+            shlex.split(line),
+            cwd=tmp_path,
+            env=shell_environment(),
+            capture_output=True,
+            timeout=50,
+        )
+        assert done.returncode == 0, done.stderr
+        assert (tmp_path / "studio" / "events" / "current.jsonl").exists()
+
+
+def test_the_make_targets_that_are_named_exist() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    named = set(re.findall(r"make ([a-z-]+)", "".join(blocks(REPOSITORY / "README.md", "make"))))
+    assert named == {"run", "test"}
+    for target in named:
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_the_installation_installs_a_command_that_runs(tmp_path: Path) -> None:
+    (install,) = blocks(REPOSITORY / "README.md", "sh install")
+    env = {**environment(), "HOME": str(tmp_path)}
+    del env["PYTHONPATH"]
+    script = "set -euo pipefail\n" + install
+    done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, env=env, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert b"inbox" in done.stdout
+
+
+def test_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path: Path) -> None:
+    command = [str(BIN / "uv"), "build", "--quiet", "--wheel", "--out-dir", str(tmp_path)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("darkroomd-*.whl")
+    tops = {PurePosixPath(name).parts[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"daemon", "handlers"}
+
+
+# ---------------------------------------------------------------- docs/protocol.md
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The table below a line that holds `heading`: its rows, header left out, as cells."""
+    table = PROTOCOL.split(heading, 1)[1].split("\n|", 1)[1].split("\n\n", 1)[0]
+    lines = [line.strip("| ") for line in table.splitlines()][2:]
+    return [[cell.strip() for cell in line.split("|")] for line in lines]
+
+
+def names(cells: list[str]) -> set[str]:
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_every_error_code_is_documented() -> None:
+    assert names([row[0] for row in rows("The codes are a closed set")]) == set(get_args(ErrorCode))
+
+
+def test_every_event_type_is_documented() -> None:
+    documented = names([re.sub(r"\(.*?\)", "", row[0]) for row in rows("have the hash")])
+    assert {f"darkroom.{name}.v1" for name in documented} == set(BY_TYPE)
+
+
+def test_every_field_is_documented() -> None:
+    shared = names([row[0] for row in rows("Fields that every task takes")])
+    assert shared == {*Envelope.model_fields, *Envelope.ALIASES}
+    request = find_handlers()["generate_image"].request
+    own = names([row[0] for row in rows("Fields of `generate_image`")])
+    assert own == {*request.model_fields, *request.ALIASES} - {"task"}
+
+
+def test_every_field_that_is_refused_for_now_is_named() -> None:
+    later = PROTOCOL.split("## Not in this version")[1]
+    assert set(NOT_YET) <= set(re.findall(r"`([^`]+)`", later))
+
+
+def test_the_test_vector_is_right() -> None:
+    line = next(line.strip() for line in PROTOCOL.splitlines() if '"id":"01","source"' in line)
+    documented = re.search(r"have the hash `([0-9a-f]{64})`", PROTOCOL)
+    assert documented is not None
+    assert hashlib.sha256(line.encode()).hexdigest() == documented[1]
+
+
+def test_the_examples_are_requests_and_one_is_a_mistake() -> None:
+    door = Door(find_handlers(), PurePosixPath("/r"), PurePosixPath("/r/tmp"))
+    refused = []
+    for example in sorted((REPOSITORY / "docs" / "examples").rglob("*.json")):
+        try:
+            door.parse(example.read_bytes())
+        except Exception:
+            refused.append(example.name)
+    assert refused == ["mistake.json"]
+    door.parse(blocks(REPOSITORY / "docs" / "protocol.md", "json")[0].encode())
+
+
+def test_the_changelog_knows_the_version() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    changelog = (REPOSITORY / "CHANGELOG.md").read_text()
+    assert "## [Unreleased]" in changelog or f"## [{project['version']}]" in changelog
+
+
+def test_the_map_in_the_daemons_docstring_names_modules_that_exist() -> None:
+    import daemon
+
+    for name in re.findall(r"`([a-z]+)`", daemon.__doc__ or ""):
+        assert (REPOSITORY / "daemon" / f"{name}.py").exists(), name
