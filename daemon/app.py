@@ -39,7 +39,7 @@ from daemon.settings import Settings
 from daemon.state import State
 from handlers.contract import Handler, Provider
 
-EXIT_OK, EXIT_OPEN, EXIT_BUSY, EXIT_LOG = 0, 3, 4, 5
+EXIT_OK, EXIT_BROKEN, EXIT_OPEN, EXIT_LOG = 0, 1, 3, 5
 
 _log = structlog.get_logger(__name__)
 
@@ -84,7 +84,6 @@ class App:
         self._changed = asyncio.Event()
         self._stop = asyncio.Event()
         self._failure: LogFailed | None = None
-        self._broken: BaseException | None = None
         self._reason = "drained"
 
     async def serve(self, *, drain: bool = False, max_wait: float | None = None) -> int:
@@ -95,7 +94,8 @@ class App:
             max_wait: seconds after which a drain ends all the same.
 
         Returns:
-            The exit code: 0; 3 where something is still open after a drain; 5 where the log failed.
+            The exit code: 0; 1 where the daemon itself broke; 3 where something is still open after
+            a drain; 5 where the log failed.
 
         Raises:
             RootBusy: another daemon serves this root.
@@ -171,7 +171,7 @@ class App:
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
-        return _Parts(log, publisher, runner, intake, workbench)
+        return _Parts(log, publisher, runner, intake, workbench, disk)
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
@@ -201,7 +201,7 @@ class App:
         """Intake and runner run for ever; if one breaks, the daemon must not look alive."""
         if not task.cancelled() and (error := task.exception()) is not None:
             _log.critical("the daemon broke; stopping", exc_info=error)
-            self._broken, self._reason = error, "broken"
+            self._reason = "broken"
             self._stop.set()
 
     async def _until_done(self, parts: _Parts, drain: bool, max_wait: float | None) -> int:
@@ -213,23 +213,29 @@ class App:
             for wait in waits:
                 wait.cancel()
             await asyncio.gather(*waits, return_exceptions=True)
-            self._raise_failure()
+            if self._has_broken():
+                return EXIT_BROKEN
             await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.resting)
-        return EXIT_OPEN if drain and (still_open or self._state.paused) else EXIT_OK
+        return EXIT_OPEN if drain and (still_open or parts.disk.paused) else EXIT_OK
 
-    def _raise_failure(self) -> None:
-        error = self._failure or self._broken
-        if error is not None:
-            raise error
+    def _has_broken(self) -> bool:
+        """Whether a part of the daemon failed, so that nothing more may be done.
+
+        Raises:
+            LogFailed: it was the log.
+        """
+        if self._failure is not None:
+            raise self._failure
+        return self._reason == "broken"
 
     async def _drained(self, parts: _Parts) -> None:
         """Wait until everything that was dropped is answered: two looks in a row find nothing
         new, no job is open, and every result lies in its place. A full disk ends the wait."""
         before = -1
-        while before != self._state.sequence and not self._state.paused:
+        while before != self._state.sequence and not parts.disk.paused:
             before = self._state.sequence
-            await parts.intake.look_everywhere()
+            await parts.intake.look_everywhere()  # which looks at the disk as well
             while self._is_busy(parts):
                 self._changed.clear()
                 with contextlib.suppress(TimeoutError):
@@ -238,7 +244,7 @@ class App:
 
     def _is_busy(self, parts: _Parts) -> bool:
         waits = self._state.open_jobs or parts.intake.resting or parts.publisher.busy
-        return bool(waits) and not self._state.paused
+        return bool(waits) and not parts.disk.paused
 
     def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:
         return log.append(None, None, [event])
@@ -262,6 +268,7 @@ class _Parts:
     runner: Runner
     intake: Intake
     workbench: Workbench
+    disk: Disk
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"

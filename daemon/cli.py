@@ -81,11 +81,20 @@ def run(
 ) -> None:
     """Serve the inbox.
 
-    Stops in good order at SIGTERM or Ctrl-C: it waits for paid calls under way, and everything
-    else goes on after the next start. A second signal ends it at once.
+    Ctrl-C or SIGTERM stops it in good order: it waits for paid calls under
+    way, and the rest goes on after the next start. A second one ends it at once.
 
-    Exit codes: 0 stopped, or everything answered (whatever the answers); 3 --drain left something
-    open; 4 another daemon serves this root; 5 the event log failed.
+    Every setting is also a variable: DARKROOM_SETTLE=0.5 darkroom run
+
+    Exit codes:
+
+    0  stopped, or everything was answered, whatever the answers
+
+    3  --drain left something open
+
+    4  another daemon serves this root
+
+    5  the event log failed; run darkroom verify
     """
     import asyncio
 
@@ -121,8 +130,19 @@ def submit(
 ) -> None:
     """Drop a request, as a rename into the inbox would.
 
-    Exit codes: 0 it succeeded, or was dropped; 1 it failed or was refused; 2 it could not be
-    dropped, or no answer came in time.
+    Examples:
+
+    darkroom submit helmet.json --wait
+
+    echo '{"prompt": "a fox"}' | darkroom submit - --name alice/fox.json
+
+    Exit codes:
+
+    0  it succeeded; without --wait: it was dropped
+
+    1  it failed or was refused; the answer says why
+
+    2  it could not be dropped, or no answer came in time
     """
     from daemon import client
 
@@ -145,8 +165,9 @@ def retry(
 ) -> None:
     """Run a finished request again.
 
-    What was paid for and answered is used again where the job had failed; a request that
-    succeeded is asked anew.
+    A job that failed keeps what was paid for and answered, and asks for the
+    rest. One that succeeded is asked anew, and its new pictures lie beside the
+    old ones. A request that was refused is judged again.
     """
     from daemon import client
 
@@ -157,7 +178,10 @@ def retry(
 def cancel(
     request: Annotated[str, typer.Argument(help="Its name or job.")], root: Root = None
 ) -> None:
-    """End a request's job, now."""
+    """End a request's job, now.
+
+    A paid call that is under way may still be billed; the answer says so.
+    """
     from daemon import client
 
     print(client.control(_settings(root), request, "cancel"))
@@ -175,7 +199,14 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     most: Annotated[int, typer.Option(help="How many requests to list.", min=1)] = 20,
 ) -> None:
-    """Show where requests stand, as the log tells it. Needs no running daemon."""
+    """Show where requests stand; needs no running daemon.
+
+    Examples:
+
+    darkroom status
+
+    darkroom status helmet --json
+    """
     from daemon import showing
 
     settings = _settings(root)
@@ -193,7 +224,16 @@ def events(
         str | None, typer.Option(help="Only those of a job or a request, by id or name.")
     ] = None,
 ) -> None:
-    """Print the event log: as it is for a program, shortened on a terminal."""
+    """Print the event log.
+
+    Into a pipe as it is, on a terminal shortened.
+
+    Examples:
+
+    darkroom events --follow
+
+    darkroom events --job helmet | jq .data
+    """
     from daemon import showing
 
     showing.print_events(_settings(root), job, follow=follow)
@@ -201,9 +241,16 @@ def events(
 
 @app.command()
 def verify(root: Root = None) -> None:
-    """Check every line of the event log: its hash, its place in the chain, its sequence.
+    """Check the event log.
 
-    Exit codes: 0 the log is whole; 5 it is not, and the first fault is named.
+    Every line: its hash, its place in the chain, its sequence. Note down the
+    head it prints, and you can show later that nothing before it was changed.
+
+    Exit codes:
+
+    0  the log is whole
+
+    5  it is not, and the first fault is named
     """
     from daemon import showing
 
@@ -212,9 +259,10 @@ def verify(root: Root = None) -> None:
 
 @app.command()
 def rebuild(root: Root = None) -> None:
-    """Write every result again, from the log alone. Stop the daemon first.
+    """Write every result again, from the log alone.
 
-    For after a restore, or when results were deleted: nothing is run and nothing is paid for.
+    For after a restore, or when results were deleted: nothing is run and
+    nothing is paid for. Stop the daemon first.
     """
     from daemon import client
 
@@ -223,7 +271,10 @@ def rebuild(root: Root = None) -> None:
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of every request, for editors and for agents."""
+    """Print the JSON Schema of every request.
+
+    For editors and for agents: darkroom schema > request.schema.json
+    """
     import json
 
     from daemon.schema import schema_of

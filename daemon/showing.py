@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def _plain(text: str) -> str:
+    """Text as a terminal may have it: what moves the cursor or turns the line is spelled out."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def _console() -> Console:
     from rich.console import Console
 
@@ -62,7 +67,7 @@ def _print_table(state: State, rows: list[tuple[str, Drop]]) -> None:
         job = state.jobs.get(drop.job or "")
         state_of_it = describe(job) + (f" ({job.error})" if job is not None and job.error else "")
         table.add_row(
-            name,
+            _plain(name),
             state_of_it,
             job.task if job is not None else "",
             job.provider if job is not None else "",
@@ -101,7 +106,7 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
         print(render(shown).decode(), end="")
         return
     job = state.jobs.get(drop.job or "")
-    print(f"{name}: {describe(job)}")
+    print(f"{_plain(name)}: {describe(job)}")
     if job is not None:
         print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
     if ending is None:
@@ -110,12 +115,12 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     for artifact in result["artifacts"]:
         print(f"  artifact  {artifact['path']} ({artifact['width']} x {artifact['height']})")
     for warning in result["warnings"]:
-        print(f"  warning   {warning}")
+        print(f"  warning   {_plain(warning)}")
     error = result["error"]
     if error is not None:
-        print(f"  error     {error['code']}: {error['message']}")
+        print(f"  error     {error['code']}: {_plain(error['message'])}")
         for fault in error["faults"]:
-            print(f"  fault     {fault['pointer']} {fault['message']}")
+            print(f"  fault     {_plain(fault['pointer'])} {_plain(fault['message'])}")
         for hint in error["hints"]:
             print(f"  hint      {hint}")
 

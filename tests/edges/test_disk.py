@@ -7,16 +7,19 @@ import os
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support import Root, daemon, darkroom, drain, wait_until
+from daemon.files import lock_holder
+from tests.support import Daemon, Root, daemon, darkroom, drain, wait_until
 
 DRY = {"task": "generate_image", "prompt": "x", "dry_run": True}
 PAINTING = {"task": "generate_image", "prompt": "x", "size": "64x64"}
 OFTEN = {"DARKROOM_SCAN_INTERVAL": "0.2"}
+SOON = {"DARKROOM_RETRY_SECONDS": "0.1", "DARKROOM_RETRY_SECONDS_MAX": "0.2"}
 
 Mount = Callable[..., None]
 
@@ -56,12 +59,12 @@ def free(root: Root) -> int:
 
 
 def fill(root: Root, leave: int = 0) -> Path:
-    """Fill the disk with a file, but for so many bytes."""
+    """Fill the disk with a file, but for so many bytes, while others write to it as well."""
     path = root.path / "filler"
     with path.open("ab") as file:
-        size = free(root) - leave
-        if size > 0:
-            os.posix_fallocate(file.fileno(), path.stat().st_size, size)
+        while (size := free(root) - leave) > 0:
+            with suppress(OSError):
+                os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, size)
     return path
 
 
@@ -152,9 +155,10 @@ def test_a_disk_that_is_full_again_and_again_loses_nothing_and_tears_no_line(
     names = [f"{number}.json" for number in range(200)]
     aside = root.path / "aside"  # on the same disk, so that renaming them in needs no room
     aside.mkdir()
+    request = {**DRY, "max_attempts": 100, "labels": {"weight": "w" * 700}}
     for name in names:
-        (aside / name).write_text(json.dumps({**DRY, "labels": {"weight": "w" * 700}}))
-    with daemon(root.path, DARKROOM_SCAN_INTERVAL="0.05", DARKROOM_FREE_FLOOR="0") as running:
+        (aside / name).write_text(json.dumps(request))
+    with daemon(root.path, **OFTEN, **SOON, DARKROOM_FREE_FLOOR="0") as running:
         for pages, start in enumerate(range(0, len(names), 40)):
             filler = fill(root, leave=pages * 3 * 4096)
             for name in names[start : start + 40]:
@@ -169,31 +173,43 @@ def test_a_disk_that_is_full_again_and_again_loses_nothing_and_tears_no_line(
     assert all((root.result(name) or {})["ok"] for name in names)
 
 
-def test_a_daemon_that_starts_on_a_full_disk_pauses_and_resumes(small: Root) -> None:
+def test_a_daemon_that_starts_on_a_full_disk_lives_pauses_and_resumes(small: Root) -> None:
+    """Its diagnostics go to a file on that disk too, and cannot be written."""
     drain(small.path)
     small.drop("x.json", DRY)
     filler = fill(small)
-    with daemon(small.path, **OFTEN) as running:
-        wait_until(lambda: "intake paused" in running.diagnostics(), "it pauses")
+    running = Daemon(small.path, **OFTEN)
+    try:
+        lock = small.path / ".darkroom" / "lock"
+        wait_until(lambda: lock_holder(lock) == running.process.pid, "it serves")
+        before = len(small.types())
         filler.unlink()
         assert small.wait_result("x.json")["ok"]
+        assert "job.accepted" in small.types()[before:]
+        assert running.stop() == 0
+    finally:
+        running.kill()
     check_log(small)
 
 
 def test_a_daemon_that_is_paused_stops_at_once(small: Root) -> None:
-    with daemon(small.path, **OFTEN) as running:
-        small.drop("x.json", {**PAINTING, "n": 10})
+    running = Daemon(small.path, **OFTEN)
+    try:
+        running.wait_serving()
+        small.drop("x.json", {**PAINTING, "size": "1024x1024", "n": 10})
+        wait_until(lambda: "job.started" in small.types(), "it runs")
         fill(small)
-        wait_until(lambda: "intake paused" in running.diagnostics(), "it pauses")
+        wait_until(lambda: "intake.paused" in small.types(), "it pauses")
         assert running.stop() == 0
-    assert "Traceback" not in running.diagnostics()
+    finally:
+        running.kill()
+    assert darkroom(small.path, "verify").returncode == 0
 
 
 def test_a_picture_that_does_not_fit_is_saved_once_there_is_room(small: Root) -> None:
     big = {**PAINTING, "size": "1024x1024", "max_attempts": 100}
-    retries = {"DARKROOM_RETRY_SECONDS": "0.1", "DARKROOM_RETRY_SECONDS_MAX": "0.2"}
     filler = fill(small, leave=350_000)
-    with daemon(small.path, **OFTEN, **retries):
+    with daemon(small.path, **OFTEN, **SOON):
         small.drop("x.json", big)
         wait_until(
             lambda: {"job.retrying", "intake.paused"} & set(small.types()),

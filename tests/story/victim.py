@@ -120,8 +120,10 @@ class Counting:
         self._boundaries.pass_by("before the paid call")
         prompt = call.fields["prompt"]
         before = self._calls.read_text().splitlines() if self._calls.exists() else []
-        with self._calls.open("a") as file:
-            file.write(json.dumps(prompt) + "\n")
+        # One write, so that a kill from another thread leaves no half line.
+        file = os.open(self._calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(file, json.dumps(prompt).encode() + b"\n")
+        os.close(file)
         self._boundaries.pass_by("after the paid call")
         if "flaky" in prompt and json.dumps(prompt) not in before:
             raise HandlerError("provider_unavailable", "try again")
