@@ -121,14 +121,17 @@ class App:
         tasks = [asyncio.create_task(parts.intake.run()), asyncio.create_task(parts.runner.run())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
-        self._say(parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname()))
-        _log.info("serving", root=str(self._settings.root), pid=os.getpid())
-        parts.runner.begin()
-        parts.publisher.settle_all()
-        try:
-            yield parts
-        finally:
-            await self._shut_down(parts, tasks)
+        with _signals(self._asked):  # before anybody is told that it serves
+            self._say(
+                parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname())
+            )
+            _log.info("serving", root=str(self._settings.root), pid=os.getpid())
+            parts.runner.begin()
+            parts.publisher.settle_all()
+            try:
+                yield parts
+            finally:
+                await self._shut_down(parts, tasks)
 
     def _build(self) -> _Parts:
         settings, clock, state = self._settings, self._clock, self._state
@@ -205,17 +208,16 @@ class App:
             self._stop.set()
 
     async def _until_done(self, parts: _Parts, drain: bool, max_wait: float | None) -> int:
-        with _signals(self._asked):
-            waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._stop.wait())]
-            if drain:
-                waits.append(asyncio.create_task(self._drained(parts)))
-            await asyncio.wait(waits, timeout=max_wait, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
-            if self._has_broken():
-                return EXIT_BROKEN
-            await parts.runner.stop(self._settings.stop_timeout)
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._stop.wait())]
+        if drain:
+            waits.append(asyncio.create_task(self._drained(parts)))
+        await asyncio.wait(waits, timeout=max_wait, return_when=asyncio.FIRST_COMPLETED)
+        for wait in waits:
+            wait.cancel()
+        await asyncio.gather(*waits, return_exceptions=True)
+        if self._has_broken():
+            return EXIT_BROKEN
+        await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.resting)
         return EXIT_OPEN if drain and (still_open or parts.disk.paused) else EXIT_OK
 
@@ -253,6 +255,7 @@ class App:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.runner.stop(0)  # of what is left when something failed
         await parts.publisher.close()
         if self._failure is None:
             self._say(parts.log, DaemonStopped(self._reason))

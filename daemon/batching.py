@@ -46,6 +46,7 @@ class Batcher(Generic[Item, Reply]):
             queue.SimpleQueue()
         )
         self._loop = asyncio.get_running_loop()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
@@ -54,11 +55,15 @@ class Batcher(Generic[Item, Reply]):
         a failure that nobody looks at is not reported again."""
         future: asyncio.Future[Reply] = self._loop.create_future()
         future.add_done_callback(_look_at)
-        self._queue.put((item, future))
+        if self._closed:
+            future.set_exception(asyncio.InvalidStateError(f"{self._thread.name} is closed"))
+        else:
+            self._queue.put((item, future))
         return future
 
     async def close(self) -> None:
         """Work off what is queued, then end the thread."""
+        self._closed = True
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 

@@ -81,12 +81,12 @@ class BlobStore:
         return self.path(digest).read_bytes()
 
     def release(self, digest: str) -> None:
-        """End a lease: an event names the blob now, or none ever will, and then it goes."""
+        """End a lease: an event names the blob now, or may do so on the disk. Where none ever
+        will, `drop` it afterwards."""
         with self._lock:
             self._leases[digest] -= 1
             if self._leases[digest] <= 0:
                 del self._leases[digest]
-        self.drop([digest])
 
     def drop(self, digests: Collection[str]) -> None:
         """Remove blobs, but for those that are needed or leased."""

@@ -38,12 +38,15 @@ Root = Annotated[
 def main() -> NoReturn:
     """The command `darkroom`. What goes wrong is said in one line, with what to do."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # not at the very end, where nobody can catch what it raises
     except DarkroomError as error:
         print(f"darkroom: {error}", file=sys.stderr)
         sys.exit(_exit_code(error))
     except BrokenPipeError:  # `darkroom events | head`
-        sys.stderr.close()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0)

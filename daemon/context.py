@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -38,6 +38,10 @@ PROGRESS_SECONDS = 3.0
 """At most one progress event of a job in this time."""
 
 Reply = TypeVar("Reply")
+
+
+class _Over(asyncio.CancelledError):
+    """The handler of this step came to its end, and nobody waits for the step."""
 
 
 class DryRun(Exception):
@@ -138,6 +142,7 @@ class JournaledContext:
         """Paid calls under way: a stop waits for them."""
         self.saving: set[asyncio.Task[Any]] = set()
         """Files being made: whatever happens, each is recorded or removed again."""
+        self._over = False
 
     # ------------------------------------------------------------ what handlers call
 
@@ -181,12 +186,20 @@ class JournaledContext:
         now = self._with.clock.monotonic()
         if now - self._told >= PROGRESS_SECONDS:
             self._told = now
-            self._stream.append(ProviderProgressed(message, fraction))
+            self._live().append(ProviderProgressed(message, fraction))
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
 
     # ------------------------------------------------------------ what the runner calls
+
+    async def settle(self) -> None:
+        """After the handler's end: wait for the paid calls and the files that it left under way
+        (of several steps side by side one failed), so that the next attempt knows of them; of
+        whatever else it left nothing reaches the log any more."""
+        while under_way := {*self.paid, *self.saving}:
+            await asyncio.wait(under_way)
+        self._over = True
 
     @property
     def max_attempts(self) -> int:
@@ -208,6 +221,11 @@ class JournaledContext:
             ],
             usage={"calls": usages} if len(usages) > 1 else usages[0] if usages else None,
         )
+
+    def _live(self) -> Stream:
+        if self._over:
+            raise _Over
+        return self._stream
 
     # ------------------------------------------------------------ asking
 
@@ -250,9 +268,9 @@ class JournaledContext:
                 step, call.operation, provider.name, call.model, provider.paid, digest, attempt
             )
             if provider.paid:
-                await self._stream.write(requested)
+                await self._live().write(requested)
             else:
-                self._stream.append(requested)
+                self._live().append(requested)
             began = self._with.clock.monotonic()
             timeout = self._request.envelope.timeout or self._with.settings.call_timeout
             try:
@@ -295,13 +313,19 @@ class JournaledContext:
                 usage=outcome.usage,
                 error=problem_of(failure).to_json() if failure is not None else None,
             )
-            await self._stream.write(answered)
-        finally:
-            for digest in digests:
-                self._with.blobs.release(digest)
+            await self._live().write(answered)
+        except (Conflict, HandlerError, _Over):  # no event will ever name them
+            self._let_go(digests)
+            await asyncio.to_thread(self._with.blobs.drop, digests)
+            raise
+        self._let_go(digests)
         if failure is not None:
             raise failure
         return outcome_of(answered)
+
+    def _let_go(self, digests: Sequence[str]) -> None:
+        for digest in digests:
+            self._with.blobs.release(digest)
 
     async def _store(self, medium: Medium) -> str:
         data = medium.data or b""
@@ -318,7 +342,7 @@ class JournaledContext:
         )
         try:
             await self._stream.write(ArtifactSaved(step, number, asdict(artifact)))
-        except (Conflict, HandlerError):  # the log will never know of it
+        except (Conflict, HandlerError, _Over):  # the log will never know of it
             await asyncio.to_thread(gallery.remove, artifact)
             raise
         return artifact
@@ -326,7 +350,7 @@ class JournaledContext:
     def _stem(self, prefix: str) -> tuple[str, int]:
         """A name that no artifact of this job has or had, and its number: the first free one from
         where a fresh start began."""
-        job = self._stream.job
+        job = self._live().job
         number = job.number_before + 1
         while (stem := f"{prefix}-{job.id}-{number}") in self._stems:
             number += 1

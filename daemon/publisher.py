@@ -35,18 +35,13 @@ class Publisher:
         self._log = log
         self._state = state
         self._under_way: dict[str, Put] = {}
+        self._saying: dict[str, Put] = {}
         self._complained: set[tuple[str, int]] = set()
-        self._quiet = asyncio.Event()
-        self._quiet.set()
 
     @property
     def busy(self) -> bool:
-        """Whether a result is being written just now."""
-        return bool(self._under_way)
-
-    async def quiet(self) -> None:
-        """Wait until nothing is being written."""
-        await self._quiet.wait()
+        """Whether a result is being written just now, or is not said in the log yet."""
+        return bool(self._under_way or self._saying)
 
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
@@ -72,7 +67,9 @@ class Publisher:
         """Write the answer to a request, if one is owed and not under way."""
         answers, drop = self._state.owed.get(name), self._state.newest(name)
         if answers is not None and drop is not None:
-            self._put(Put(name, drop, answers, unless_whole=True))
+            item = Put(name, drop, answers, unless_whole=True)
+            if item not in (self._under_way.get(name), self._saying.get(name)):
+                self._put(item)
 
     def ensure(self, name: str, drop: Drop) -> None:
         """Write an answer again if it is missing, torn, or another one."""
@@ -86,32 +83,27 @@ class Publisher:
         self._batcher.put(Remove(name))
 
     def _put(self, item: Put) -> None:
-        if self._under_way.get(item.name) == item:
-            return
         self._under_way[item.name] = item
-        self._quiet.clear()
         self._batcher.put(item).add_done_callback(lambda future: self._done(item, future))
 
     def _done(self, item: Put, future: asyncio.Future[Emitted]) -> None:
+        self._over(self._under_way, item)
         error = future.exception()
         if error is not None:
             self._complain(item, error)
-            self._over(item)
             return
         emitted = future.result()
-        if emitted.written or self._state.owed.get(item.name) == item.answers:
+        owed = self._state.owed.get(item.name) == item.answers
+        if emitted.written or (owed and self._saying.get(item.name) != item):
             event = ResultEmitted(item.drop.job, item.answers, emitted.file)
+            # Until that is durable the answer is still owed; it is not said twice all the same.
+            self._saying[item.name] = item
             said = self._log.append(None, None, [event], subject=item.name)
-            # Until that is durable the answer is still owed, and must not be put or said twice.
-            said.add_done_callback(lambda _: self._over(item))
-        else:
-            self._over(item)
+            said.add_done_callback(lambda _: self._over(self._saying, item))
 
-    def _over(self, item: Put) -> None:
-        if self._under_way.get(item.name) == item:
-            del self._under_way[item.name]
-        if not self._under_way:
-            self._quiet.set()
+    def _over(self, items: dict[str, Put], item: Put) -> None:
+        if items.get(item.name) is item:
+            del items[item.name]
 
     def _complain(self, item: Put, error: BaseException) -> None:
         if (item.name, item.answers) not in self._complained:

@@ -144,9 +144,13 @@ class Runner:
         stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
         try:
             command = await self._command(stream)
+            if job_id in self._contexts:
+                await self._contexts[job_id].settle()
             media = stream.job.hold
             await stream.write(*decide_job(stream.job, command).events)
         except (Conflict, asyncio.CancelledError):
+            if self._with.stopping.is_set():
+                raise
             await self._with.log.append(None, None, ())  # until what was faster is durable
             if not self._state.jobs[job_id].cancelling:
                 raise

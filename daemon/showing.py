@@ -26,8 +26,9 @@ def _plain(text: str) -> str:
 def _console() -> Console:
     from rich.console import Console
 
-    # Nothing that a caller chose is markup.
-    return Console(markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    # Nothing that a caller chose is markup; and into a pipe nothing is cut off.
+    width = None if sys.stdout.isatty() else 10_000
+    return Console(markup=False, highlight=False, width=width)
 
 
 # ---------------------------------------------------------------- status

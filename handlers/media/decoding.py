@@ -37,14 +37,14 @@ def describe(data: bytes, max_pixels: int, max_bytes: int) -> Description:
         raise HandlerError("too_large", f"{len(data)} bytes are more than {max_bytes}")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged right below
+            warnings.simplefilter("ignore")  # a bomb is judged here, and odd metadata are no matter
             picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
-        width, height = picture.size
-        if width * height > max_pixels:
-            raise HandlerError(
-                "too_large", f"{width} x {height} pixels are more than {max_pixels} in all"
-            )
-        picture.load()
+            width, height = picture.size
+            if width * height > max_pixels:
+                raise HandlerError(
+                    "too_large", f"{width} x {height} pixels are more than {max_pixels} in all"
+                )
+            picture.load()
     except UnidentifiedImageError:
         raise _unreadable("it is no PNG, JPEG or WebP") from None
     except Image.DecompressionBombError as error:

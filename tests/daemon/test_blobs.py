@@ -77,12 +77,14 @@ def test_a_blob_that_an_event_names_outlives_its_lease(store: BlobStore, needed:
     assert store.get(SHA) == DATA
 
 
-def test_a_blob_that_no_event_names_goes_with_its_last_lease(store: BlobStore) -> None:
+def test_a_blob_that_no_event_names_goes_when_it_is_dropped_after_its_last_lease(store: BlobStore) -> None:
     store.put(DATA)
     store.put(DATA)
     store.release(SHA)
+    store.drop([SHA])
     assert store.get(SHA) == DATA
     store.release(SHA)
+    store.drop([SHA])
     assert not store.path(SHA).exists()
 
 
@@ -118,6 +120,7 @@ def test_a_blob_that_cannot_be_written_is_not_leased(
     (tmp_path / "staging").mkdir()
     store.put(DATA)
     store.release(SHA)
+    store.drop([SHA])
     assert not store.path(SHA).exists()
 
 

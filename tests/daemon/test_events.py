@@ -1,15 +1,18 @@
 """Events to lines and back: nothing lost, nothing changed unseen."""
 
+import asyncio
 import hashlib
 import json
 import math
 import subprocess
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.errors import LogCorrupt
+from daemon.eventlog import FileEventLog
 from daemon.events import (
     BY_TYPE,
     NO_HASH,
@@ -23,6 +26,8 @@ from daemon.events import (
     draft,
     encode,
 )
+from daemon.segments import Segments
+from daemon.testing import FrozenClock
 from tests.builders import ANY_EVENT, EPOCH, TEXTS, accepted, ended, events_of, requested
 
 SOURCE = "/darkroom/01K"
@@ -282,3 +287,20 @@ def test_any_progress_can_be_stored(message: object, fraction: float) -> None:
 
 def test_compact_json_has_no_spaces_and_keeps_characters() -> None:
     assert compact({"a": [1, "ü"], "b": None}) == '{"a":[1,"ü"],"b":null}'
+
+
+def test_what_is_no_json_stops_neither_its_own_line_nor_those_after_it(tmp_path: Path) -> None:
+    async def main() -> list[Event | None]:
+        log = FileEventLog(tmp_path, FrozenClock())
+        log.open(lambda _: None)
+        for reason in ("\ud800", math.nan, object(), "last"):
+            await log.append(None, None, [DaemonStopped(reason)])  # type: ignore[arg-type]
+        await log.close()
+        return [recorded.event for recorded in Segments(tmp_path, 0).load()]
+
+    half, nothing, text, last = asyncio.run(main())[1:]
+    assert half == DaemonStopped("\\ud800")
+    assert nothing == DaemonStopped(None)  # type: ignore[arg-type]
+    assert isinstance(text, DaemonStopped)
+    assert text.reason.startswith("<object object at")
+    assert last == DaemonStopped("last")

@@ -239,6 +239,40 @@ def test_a_file_that_became_a_fifo_meanwhile_is_looked_at_again(
         read(tmp_path, "x")
 
 
+def test_a_file_that_became_a_link_meanwhile_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("one")
+    (tmp_path / "secret").write_text("secret")
+    real = os.open
+
+    def replaced(path: str, flags: int, *rest: int, dir_fd: int | None = None) -> int:
+        if path == "x":
+            (tmp_path / "x").unlink()
+            (tmp_path / "x").symlink_to("secret")
+        return real(path, flags, *rest, dir_fd=dir_fd)
+
+    monkeypatch.setattr(daemon.files.os, "open", replaced)
+    assert unreadable(tmp_path, "x").reason.startswith("not readable: too many levels")
+
+
+def test_a_file_that_was_rewritten_in_its_own_size_meanwhile_is_looked_at_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "x").write_text("one")
+    real = os.read
+
+    def rewritten(descriptor: int, size: int) -> bytes:
+        data = real(descriptor, size)
+        (tmp_path / "x").write_text("two")
+        os.utime(tmp_path / "x", ns=(1, 1))
+        return data
+
+    monkeypatch.setattr(daemon.files.os, "read", rewritten)
+    with pytest.raises(BlockingIOError):
+        read(tmp_path, "x")
+
+
 def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "link").symlink_to("x")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -136,7 +137,7 @@ def test_a_disk_without_a_single_byte_loses_nothing(small: Root) -> None:
                 filled = wait_until(lambda: "paused" in running.diagnostics(), "it pauses")
                 assert filled
                 for segment in (small.path / "events").glob("0*.jsonl"):
-                    assert segment.read_bytes().endswith(b"\n")
+                    assert segment.read_bytes()[-1:] in (b"\n", b"")
                 with filler.open("r+b") as file:  # room for what is still to be dropped
                     os.truncate(file.fileno(), filler.stat().st_size - 200_000 + free(small))
         wait_until(lambda: running.process.poll() is None and free(small) >= 0, "it lives")
@@ -163,7 +164,7 @@ def test_a_disk_that_is_full_again_and_again_loses_nothing_and_tears_no_line(
             filler = fill(root, leave=pages * 3 * 4096)
             for name in names[start : start + 40]:
                 (aside / name).rename(root.inbox / name)
-            wait_until(lambda: free(root) == 0, "it writes up to the end")
+            time.sleep(0.3)  # to run against the end of the disk; nothing waits for this
             done = darkroom(root.path, "verify")
             assert done.returncode == 0, done.stderr
             filler.unlink()
@@ -261,16 +262,26 @@ def put(root: Root, name: str, request: Any) -> None:
     path.write_text(json.dumps(request))
 
 
-@pytest.mark.parametrize("folder", ["inbox", "tmp", "events", ".darkroom", "inbox/alice"])
-@pytest.mark.parametrize("kind", ["another disk", "a bind mount"])
-def test_a_folder_of_the_root_may_be_a_mount_of_its_own(
-    root: Root, mount: Mount, tmp_path: Path, folder: str, kind: str
+FOLDERS = ["inbox", "inbox/alice", "tmp", "events", ".darkroom"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "folders"),
+    [
+        ("a disk", FOLDERS),
+        ("a bind mount", FOLDERS),
+        *(("a bind mount", [one]) for one in FOLDERS[:4]),
+    ],
+)
+def test_each_folder_of_the_root_may_be_a_mount_of_its_own(
+    root: Root, mount: Mount, tmp_path: Path, kind: str, folders: list[str]
 ) -> None:
-    if kind == "another disk":
-        mount(root.path / folder, *tmpfs("20m"))
-    else:  # the same device, but no rename into it: as a container's volumes are
-        (tmp_path / "volume").mkdir()
-        mount(root.path / folder, "--bind", str(tmp_path / "volume"))
+    for number, folder in enumerate(folders):
+        if kind == "a disk":
+            mount(root.path / folder, *tmpfs("20m"))
+        else:  # of the same device, and no rename goes into it all the same: so are the volumes of a container
+            (tmp_path / str(number)).mkdir()
+            mount(root.path / folder, "--bind", str(tmp_path / str(number)))
     put(root, "x.json", PAINTING)
     put(root, "alice/y.json", PAINTING)
     done = drain(root.path)

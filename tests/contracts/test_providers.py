@@ -1,0 +1,116 @@
+"""What holds for every provider that there is; a new one is tested by being there."""
+
+import asyncio
+import importlib
+import inspect
+import pkgutil
+from typing import Any
+
+import pytest
+
+import handlers.providers
+from daemon.exchange import Workbench, exchange
+from daemon.requests import PLANNED_TASKS
+from handlers.contract import Call, HandlerError, Outcome, Provider
+from handlers.media.decoding import describe
+from handlers.providers import find_providers
+
+PROVIDERS = find_providers()
+NAMES = sorted(PROVIDERS)
+IMAGE_MAKERS = [name for name in NAMES if "generate_image" in PROVIDERS[name].operations]
+FREE = [name for name in IMAGE_MAKERS if not PROVIDERS[name].paid]
+
+
+def module_of(name: str) -> Any:
+    return importlib.import_module(f"handlers.providers.{name}")
+
+
+def ask(provider: Provider, **fields: Any) -> Outcome:
+    async def main() -> Outcome:
+        workbench = Workbench(1)
+        try:
+            call = Call("generate_image", {"prompt": "x", "size": "64x64", **fields})
+            return await exchange(provider, call, workbench, 30)
+        finally:
+            workbench.close()
+
+    return asyncio.run(main())
+
+
+def test_every_module_of_the_folder_was_found() -> None:
+    names = {found.name for found in pkgutil.iter_modules(handlers.providers.__path__)}
+    assert names <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_provider_is_named_like_its_module(name: str) -> None:
+    assert PROVIDERS[name].name == name
+    assert module_of(name).provider().name == name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_operations_are_tasks(name: str) -> None:
+    assert PROVIDERS[name].operations
+    assert set(PROVIDERS[name].operations) <= PLANNED_TASKS
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_whether_it_costs_money(name: str) -> None:
+    assert isinstance(PROVIDERS[name].paid, bool)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_documents_itself(name: str) -> None:
+    assert len((inspect.getdoc(module_of(name)) or "").split("\n\n")) > 1
+    assert inspect.getdoc(type(PROVIDERS[name]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_does_nothing_before_it_is_driven(name: str) -> None:
+    effects = PROVIDERS[name].submit(Call("generate_image", {}))
+    assert inspect.isgenerator(effects)
+    effects.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_opens_no_socket_and_no_file_itself(name: str) -> None:
+    source = inspect.getsource(module_of(name))
+    for word in ("daemon", "httpx", "socket", "requests", "subprocess", "time.sleep", "os.environ"):
+        assert f"import {word}" not in source
+        assert f"from {word}" not in source
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_what_it_answers_with_can_be_decoded(name: str) -> None:
+    outcome = ask(PROVIDERS[name], n=2)
+    assert len(outcome.media) == 2
+    assert outcome.model
+    for medium in outcome.media:
+        assert medium.data is not None
+        described = describe(medium.data, 10**6, 10**7)
+        assert (described.width, described.height) == (64, 64)
+        assert described.media_type == medium.media_type
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_the_same_call_gives_the_same_answer(name: str) -> None:
+    assert ask(PROVIDERS[name], seed=3) == ask(PROVIDERS[name], seed=3)
+
+
+@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize("size", ["99999x99999", "1x1", "99999x1"])
+def test_a_size_that_it_cannot_make_is_a_refusal_that_no_retry_mends(name: str, size: str) -> None:
+    with pytest.raises(HandlerError) as caught:
+        ask(PROVIDERS[name], size=size)
+    assert caught.value.code == "not_supported"
+
+
+@pytest.mark.parametrize("name", FREE)
+def test_a_call_is_not_changed_by_being_answered(name: str) -> None:
+    fields = {"prompt": "x", "size": "64x64", "n": 1}
+    call = Call("generate_image", fields)
+    effects = PROVIDERS[name].submit(call)
+    effects.send(None)
+    effects.close()
+    assert fields == {"prompt": "x", "size": "64x64", "n": 1}
+    assert call == Call("generate_image", fields)

@@ -1,0 +1,214 @@
+"""One exchange with a provider: its effects performed, its failures told apart."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Generator
+from typing import Any
+
+import pytest
+
+from daemon.exchange import Lanes, Workbench, exchange
+from daemon.testing import answer_with, fail_with, tiny_image
+from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
+from tests.builders import scripted
+
+CALL = Call("generate_image", {"prompt": "x"})
+Submit = Callable[[Call], Generator[Effect, Json, Outcome]]
+
+
+class Made:
+    """A provider made of one generator function."""
+
+    name = "made"
+    operations = frozenset({"generate_image"})
+
+    def __init__(self, submit: Submit, *, paid: bool = True) -> None:
+        self.submit = submit
+        self.paid = paid
+
+
+def ask(provider: Any, timeout: float = 10) -> Outcome:
+    async def main() -> Outcome:
+        workbench = Workbench(2)
+        try:
+            return await exchange(provider, CALL, workbench, timeout)
+        finally:
+            workbench.close()
+
+    return asyncio.run(main())
+
+
+def failure(provider: Any, timeout: float = 10) -> HandlerError:
+    with pytest.raises(HandlerError) as caught:
+        ask(provider, timeout)
+    return caught.value
+
+
+# ---------------------------------------------------------------- driving
+
+
+def test_a_provider_is_sent_what_its_effects_came_to() -> None:
+    def submit(call: Call) -> Generator[Effect, Json, Outcome]:
+        first = yield Compute(lambda: [1])
+        second = yield Compute(lambda: [*first, 2])
+        return Outcome(usage={"replies": second, "prompt": call.fields["prompt"]})
+
+    assert ask(Made(submit)).usage == {"replies": [1, 2], "prompt": "x"}
+
+
+def test_an_answer_comes_back_as_the_provider_gave_it() -> None:
+    picture = tiny_image()
+    assert ask(scripted(answer_with(picture))).media == (Medium(picture),)
+
+
+def test_computing_happens_in_another_thread() -> None:
+    def submit(_: Call) -> Generator[Effect, Json, Outcome]:
+        thread = yield Compute(threading.get_ident)
+        return Outcome(usage={"thread": thread})
+
+    usage = ask(Made(submit)).usage
+    assert usage is not None
+    assert usage["thread"] != threading.get_ident()
+
+
+def test_a_provider_may_know_what_a_failure_means() -> None:
+    def broken() -> None:
+        raise ConnectionRefusedError
+
+    def submit(_: Call) -> Generator[Effect, Json, Outcome]:
+        try:
+            yield Compute(broken)
+        except ConnectionRefusedError:
+            reply = yield Compute(lambda: "second try")
+        return Outcome(model=reply)
+
+    assert ask(Made(submit)).model == "second try"
+
+
+def test_a_provider_without_effects_answers_at_once() -> None:
+    def submit(_: Call) -> Generator[Effect, Json, Outcome]:
+        return Outcome(model="m")
+        yield
+
+    assert ask(Made(submit)).model == "m"
+
+
+# ---------------------------------------------------------------- failing
+
+
+def test_what_a_provider_refuses_is_told_as_it_is() -> None:
+    refusal = HandlerError("content_refused", "no", hints=["ask otherwise"])
+    assert failure(scripted(fail_with(refusal))) is refusal
+
+
+BREAKS: list[Submit] = []
+
+
+def breaks(function: Submit) -> Submit:
+    BREAKS.append(function)
+    return function
+
+
+@breaks
+def raises_in_the_thread(_: Call) -> Generator[Effect, Json, Outcome]:
+    yield Compute(lambda: 1 // 0)
+    return Outcome()
+
+
+@breaks
+def raises_itself(_: Call) -> Generator[Effect, Json, Outcome]:
+    yield Compute(lambda: 1)
+    raise KeyError("images")
+
+
+@breaks
+def raises_at_once(_: Call) -> Generator[Effect, Json, Outcome]:
+    raise RuntimeError
+    yield
+
+
+@breaks
+def returns_nothing(_: Call) -> Generator[Effect, Json, Outcome]:
+    yield Compute(lambda: 1)
+    return None  # type: ignore[return-value]
+
+
+@breaks
+def times_out_itself(_: Call) -> Generator[Effect, Json, Outcome]:
+    def late() -> None:
+        raise TimeoutError
+
+    yield Compute(late)
+    return Outcome()
+
+
+@pytest.mark.parametrize("submit", BREAKS)
+def test_a_paid_provider_that_breaks_leaves_an_unknown_end(submit: Submit) -> None:
+    error = failure(Made(submit))
+    assert error.code == "ambiguous_submit"
+    assert "made" in error.message
+
+
+@pytest.mark.parametrize("submit", BREAKS)
+def test_a_free_provider_that_breaks_has_failed(submit: Submit) -> None:
+    code = "provider_timeout" if submit is times_out_itself else "internal"
+    assert failure(Made(submit, paid=False)).code == code
+
+
+def test_a_break_tells_nothing_of_what_was_in_it() -> None:
+    def submit(_: Call) -> Generator[Effect, Json, Outcome]:
+        raise RuntimeError("Authorization: Bearer sk-1234")
+        yield
+
+    for paid in (True, False):
+        error = failure(Made(submit, paid=paid))
+        assert "sk-1234" not in error.message + "".join(error.hints)
+
+
+@pytest.mark.parametrize(
+    ("paid", "code"), [(True, "ambiguous_submit"), (False, "provider_timeout")]
+)
+def test_an_answer_that_does_not_come_in_time(paid: bool, code: str) -> None:
+    release = threading.Event()
+
+    def submit(_: Call) -> Generator[Effect, Json, Outcome]:
+        yield Compute(lambda: release.wait(20))
+        return Outcome()
+
+    async def main() -> HandlerError:
+        workbench = Workbench(1)
+        try:
+            with pytest.raises(HandlerError) as caught:
+                await exchange(Made(submit, paid=paid), CALL, workbench, 0.01)
+            return caught.value
+        finally:
+            release.set()
+            workbench.close()
+
+    assert asyncio.run(main()).code == code
+
+
+# ---------------------------------------------------------------- lanes
+
+
+def test_a_lane_holds_as_many_calls_as_it_may_for_each_provider() -> None:
+    async def main() -> None:
+        lanes = Lanes(1)
+        async with lanes.of("a"):
+            assert lanes.of("a").locked()
+            assert not lanes.of("b").locked()
+        assert lanes.of("a") is lanes.of("a")
+        assert not lanes.of("a").locked()
+
+    asyncio.run(main())
+
+
+def test_a_workbench_that_closes_begins_nothing_more() -> None:
+    async def main() -> None:
+        workbench = Workbench(1)
+        assert await workbench.run(lambda: 7) == 7
+        workbench.close()
+        with pytest.raises(RuntimeError):
+            await workbench.run(lambda: 8)
+
+    asyncio.run(main())
