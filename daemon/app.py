@@ -25,7 +25,13 @@ from daemon.context import Services
 from daemon.disk import Disk
 from daemon.errors import LogCorrupt, LogFailed, UsageError
 from daemon.eventlog import EventLog, FileEventLog
-from daemon.events import ArtifactSaved, DaemonStarted, DaemonStopped, Event, Recorded
+from daemon.events import (
+    ArtifactSaved,
+    DaemonStarted,
+    DaemonStopped,
+    Event,
+    Recorded,
+)
 from daemon.exchange import Lanes, Workbench
 from daemon.files import RootLock
 from daemon.gallery import Describe, Gallery

@@ -20,7 +20,8 @@ from typing import Protocol
 from daemon.batching import Batcher
 from daemon.clock import Clock, rfc3339
 from daemon.errors import Conflict, LogFailed, LogFull
-from daemon.events import Draft, Event, Recorded, draft
+from daemon.events import Event, Recorded
+from daemon.lines import Draft, draft
 from daemon.segments import Segments
 
 RECENT = 4096

@@ -1,29 +1,19 @@
-"""One frozen type per event, with an explicit name and version; to and from a line of the log.
+"""One frozen type per event, with an explicit name and version.
 
-A line is a CloudEvents 1.0 JSON object (https://github.com/cloudevents/spec). Its last member
-`hash` is the SHA-256 of the line's bytes before it, and those bytes hold the hash of the line
-before: a chain that `sed` and `sha256sum` can check.
-
-Events carry plain JSON data: what a line says is what the event holds.
+Events carry plain JSON data: what a line of the log says is what the event holds. `daemon.lines`
+writes them as lines and reads them back.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
-from daemon.errors import LogCorrupt
 from handlers.contract import Json
 
 FORMAT = 1
 """The version of the log's format, in every `log.opened`."""
-
-NO_HASH = "0" * 64
-"""What the very first line names as the hash before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,12 +265,10 @@ def _types(base: type[Event]) -> list[type[Event]]:
 BY_TYPE: dict[str, type[Event]] = {kind.TYPE: kind for kind in _types(Event)}
 """Every event this version knows, by its name in the log."""
 
-_FIELDS: dict[type[Event], tuple[str, ...]] = {
+FIELDS: dict[type[Event], tuple[str, ...]] = {
     kind: tuple(field.name for field in fields(kind)) for kind in BY_TYPE.values()
 }
-
-
-# ---------------------------------------------------------------- lines
+"""The names of an event's data, in the order in which they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,114 +284,3 @@ class Recorded:
     job: str | None
     event: Event | None
     """None where this version does not know the type and the line says it may be ignored."""
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-
-
-def compact(value: Json) -> str:
-    """JSON on one line, as short as it goes; the one way anything is written to the log."""
-    return _ENCODER.encode(value)
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An event and its data as text, ready to become a line."""
-
-    event: Event
-    data: str
-
-
-def draft(event: Event) -> Draft:
-    """An event as a log can hold it.
-
-    Where a plug-in or a provider put in what is no JSON (NaN, half a surrogate pair, an object of
-    its own), what comes nearest to it stands instead: no answer is lost because of what is in it,
-    and nothing else that waits to be written either.
-    """
-    data = {name: getattr(event, name) for name in _FIELDS[type(event)]}
-    try:
-        text = compact(data)
-        text.encode()
-    except (TypeError, ValueError, RecursionError):
-        data = {name: _nearest(value) for name, value in data.items()}
-        return Draft(replace(event, **data), compact(data))
-    return Draft(event, text)
-
-
-def _nearest(value: object, levels: int = 64) -> Json:
-    """The JSON value that comes nearest to some value."""
-    if value is None or isinstance(value, int) or not levels:
-        return value if isinstance(value, int) else None
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(_nearest(str(k))): _nearest(v, levels - 1) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nearest(item, levels - 1) for item in value]
-    return str(value).encode("utf-8", "backslashreplace").decode()
-
-
-def encode(
-    recorded: Recorded, source: str, prevhash: str, data: str | None = None
-) -> tuple[bytes, str]:
-    """The line of an event, with its newline, and the line's hash.
-
-    Args:
-        recorded: the event; its `event` must not be None.
-        source: the CloudEvents source, "/darkroom/<root id>".
-        prevhash: the hash of the line before.
-        data: the event's data, where it is text already.
-    """
-    event = recorded.event
-    if event is None:
-        raise ValueError("an event of an unknown type cannot be written")
-    data = draft(event).data if data is None else data
-    subject = f'"subject":{compact(recorded.subject)},' if recorded.subject is not None else ""
-    job = f'"job":"{recorded.job}",' if recorded.job is not None else ""
-    body = (
-        f'{{"specversion":"1.0","id":"{recorded.id}","source":"{source}","type":"{event.TYPE}",'
-        f'{subject}"time":"{recorded.time}","sequence":"{recorded.sequence:016d}",{job}'
-        f'"data":{data},"prevhash":"{prevhash}"'
-    ).encode()
-    digest = hashlib.sha256(body).hexdigest()
-    return body + f',"hash":"{digest}"}}\n'.encode(), digest
-
-
-def decode(line: bytes, where: str, prevhash: str | None = None) -> tuple[Recorded, str]:
-    """Read a line back, and its hash.
-
-    Args:
-        line: the bytes, with or without the newline.
-        where: segment and line, for the message.
-        prevhash: the hash of the line before; None leaves the chain unchecked.
-
-    Raises:
-        LogCorrupt: it is no line of a log, its hash is wrong, it does not follow the one before,
-            or it is of a type that this version must not ignore.
-    """
-    body, mark, _ = line.rpartition(b',"hash":"')
-    try:
-        fields_ = json.loads(line)
-        digest = fields_["hash"]
-        if not mark or hashlib.sha256(body).hexdigest() != digest:
-            raise LogCorrupt(where, "the line's hash does not fit its bytes")
-        if prevhash is not None and fields_["prevhash"] != prevhash:
-            raise LogCorrupt(where, "the line does not follow the one before it")
-        return _recorded(fields_, where), digest
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LogCorrupt(where, f"not an event: {type(error).__name__}: {error}") from None
-
-
-def _recorded(line: Mapping[str, Json], where: str) -> Recorded:
-    kind = BY_TYPE.get(line["type"])
-    if kind is None and not line.get("mayignore", False):
-        raise LogCorrupt(
-            where,
-            f"this version does not know the event type {line['type']!r}; "
-            "a newer darkroom wrote it, so run that one",
-        )
-    event = kind(**line["data"]) if kind is not None else None
-    return Recorded(
-        int(line["sequence"]), line["id"], line["time"], line.get("subject"), line.get("job"), event
-    )

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from daemon.errors import error_of
-from daemon.events import ArtifactSaved, ProviderAnswered, ProviderRequested, Recorded, compact
+from daemon.events import ArtifactSaved, ProviderAnswered, ProviderRequested, Recorded
+from daemon.lines import compact
 from daemon.state import Job
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome
 

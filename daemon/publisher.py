@@ -14,7 +14,13 @@ import structlog
 
 from daemon.batching import Batcher
 from daemon.eventlog import EventLog
-from daemon.events import JobEnded, Recorded, RequestMatched, RequestRejected, ResultEmitted
+from daemon.events import (
+    JobEnded,
+    Recorded,
+    RequestMatched,
+    RequestRejected,
+    ResultEmitted,
+)
 from daemon.results import Emitted, Put, Remove, ResultFolder
 from daemon.state import Drop, State
 

@@ -17,18 +17,9 @@ from pathlib import Path
 
 from daemon.clock import Clock, rfc3339
 from daemon.errors import LogCorrupt
-from daemon.events import (
-    FORMAT,
-    NO_HASH,
-    Draft,
-    LogOpened,
-    LogRepaired,
-    Recorded,
-    decode,
-    draft,
-    encode,
-)
+from daemon.events import FORMAT, LogOpened, LogRepaired, Recorded
 from daemon.files import sync_folder
+from daemon.lines import NO_HASH, Draft, decode, draft, encode
 
 CURRENT = "current.jsonl"
 QUARANTINE = "quarantine"

@@ -14,7 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock, rfc3339
 from daemon.eventlog import LogFront
-from daemon.events import NO_HASH, Event, LogOpened, Recorded, decode, draft, encode
+from daemon.events import Event, LogOpened, Recorded
+from daemon.lines import NO_HASH, decode, draft, encode
 from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
 
 

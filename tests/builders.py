@@ -26,11 +26,11 @@ from daemon.events import (
     ProviderAnswered,
     ProviderRequested,
     Recorded,
-    compact,
 )
 from daemon.exchange import Lanes, Workbench
 from daemon.gallery import Gallery
 from daemon.journal import Journal
+from daemon.lines import compact
 from daemon.requests import Door
 from daemon.runner import Runner
 from daemon.settings import Settings

@@ -77,7 +77,9 @@ def test_a_blob_that_an_event_names_outlives_its_lease(store: BlobStore, needed:
     assert store.get(SHA) == DATA
 
 
-def test_a_blob_that_no_event_names_goes_when_it_is_dropped_after_its_last_lease(store: BlobStore) -> None:
+def test_a_blob_that_no_event_names_goes_when_it_is_dropped_after_its_last_lease(
+    store: BlobStore,
+) -> None:
     store.put(DATA)
     store.put(DATA)
     store.release(SHA)

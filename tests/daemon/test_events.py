@@ -15,17 +15,13 @@ from daemon.errors import LogCorrupt
 from daemon.eventlog import FileEventLog
 from daemon.events import (
     BY_TYPE,
-    NO_HASH,
     DaemonStopped,
     Event,
     JobSucceeded,
     ProviderProgressed,
     Recorded,
-    compact,
-    decode,
-    draft,
-    encode,
 )
+from daemon.lines import NO_HASH, compact, decode, draft, encode
 from daemon.segments import Segments
 from daemon.testing import FrozenClock
 from tests.builders import ANY_EVENT, EPOCH, TEXTS, accepted, ended, events_of, requested

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from daemon.errors import DarkroomError
 from daemon.events import (
-    NO_HASH,
     Event,
     JobCancelled,
     JobEnded,
@@ -20,10 +19,9 @@ from daemon.events import (
     JobSucceeded,
     Recorded,
     RequestRejected,
-    decode,
-    encode,
 )
 from daemon.files import name_to_text, text_to_name
+from daemon.lines import NO_HASH, decode, encode
 from daemon.results import Emitted, Put, Remove, ResultFolder, build, render, result_parts
 from daemon.state import Drop
 from tests.builders import EPOCH, ended, events_of, problem

@@ -1,6 +1,5 @@
 """Typesetting: what is shown of any text, how it breaks, how large it becomes, where it stands."""
 
-
 from __future__ import annotations
 
 import pytest
