@@ -148,7 +148,10 @@ def submit(
     2  it could not be dropped, or no answer came in time
     """
     from daemon import client
+    from daemon.errors import UsageError
 
+    if timeout is not None and not wait:
+        raise UsageError("--timeout goes with --wait")
     settings = _settings(root)
     if wait:
         client.check_served(settings)

@@ -86,6 +86,9 @@ class Stream:
         Raises:
             Conflict: somebody else appended to this job: it was cancelled.
         """
+        version = self._log.version(self.job.id)
+        if version < self.job.version:  # what nobody waited for found no room on the disk
+            self.job = replace(self.job, version=version)
         job = self.job
         appended = self._log.append(job.id, job.version, events, subject=job.name)
         for event in events:
@@ -110,7 +113,6 @@ class Stream:
                 return
             except LogFull:
                 await self._disk.wait_for_room("the event log")
-                self.job = replace(self.job, version=self._log.version(self.job.id))
 
 
 class JournaledContext:
@@ -149,7 +151,7 @@ class JournaledContext:
     async def ask(self, step: str, call: Call) -> Outcome:
         self._enter(step)
         self._asked[step] = None
-        provider = self._provider_for(call.operation)
+        self._provider = name = self._stream.job.provider
         envelope = self._request.envelope
         call = replace(
             call,
@@ -157,13 +159,14 @@ class JournaledContext:
             endpoint=envelope.endpoint,
             extra={**call.extra, **(envelope.extra or {})},
         )
-        digest = digest_of_call(provider.name, call)
+        digest = digest_of_call(name, call)
         outcome = self._journal.outcome(
             step, digest, self._stream.job, self._with.settings.on_ambiguous
         )
         if outcome is None:
+            provider = self._provider_for(name, call.operation)
             if envelope.dry_run:
-                self.warn(f"dry run: {provider.name} would have been asked to {call.operation}")
+                self.warn(f"dry run: {name} would have been asked to {call.operation}")
                 raise DryRun
             outcome = await self._send(step, digest, provider, call)
         self._asked[step] = outcome
@@ -234,10 +237,8 @@ class JournaledContext:
             raise ValueError(f"the handler used the step {step!r} twice")
         self._steps.add(step)
 
-    def _provider_for(self, operation: str) -> Provider:
-        name = self._stream.job.provider
+    def _provider_for(self, name: str, operation: str) -> Provider:
         providers = self._with.providers
-        self._provider = name
         if name not in providers:
             raise HandlerError(
                 "provider_not_found",

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 import structlog
 
@@ -45,11 +45,20 @@ class Workbench:
 
     async def run(self, function: Callable[[], Reply]) -> Reply:
         """Run a function in one of them."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, function)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, _without_stop_iteration, function)
 
     def close(self) -> None:
         """Begin nothing more; what is running ends by itself."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _without_stop_iteration(function: Callable[[], Reply]) -> Reply:
+    """A future cannot carry a StopIteration: whoever waits would wait for ever."""
+    try:
+        return function()
+    except StopIteration as error:
+        raise RuntimeError("the function raised StopIteration") from error
 
 
 async def exchange(provider: Provider, call: Call, workbench: Workbench, timeout: float) -> Outcome:
@@ -106,6 +115,7 @@ async def _perform(effect: Effect, workbench: Workbench) -> Json:
     match effect:
         case Compute():
             return await workbench.run(effect.function)
+    assert_never(effect)
 
 
 def _checked(value: Json) -> Outcome:

@@ -19,7 +19,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from daemon.errors import BadRequest, Fault
-from daemon.strictjson import MAX_FAULTS, WHITE, parse_json, pointer_of
+from daemon.strictjson import MAX_FAULTS, WHITE, fault_at, parse_json
 from handlers.contract import Handler, Json, TaskRequest
 
 MAX_LABELS = 8 << 10
@@ -296,7 +296,7 @@ class _Validation:
         spelled = self.typed.get(name, name)
         within = place[1:] if kind == "missing" else _there(self.value.get(spelled), place[1:])
         pointer = [spelled, *(str(part) for part in within)]
-        self.faults.append(Fault(pointer_of(pointer), message))
+        self.faults.append(fault_at(pointer, message))
 
     def _known_names(self) -> list[str]:
         own = self.handler.request
@@ -316,7 +316,7 @@ class _Validation:
         return wanted[len(output) + 1 :]
 
     def _fault(self, spelled: str, message: str) -> None:
-        self.faults.append(Fault(pointer_of([spelled]), message))
+        self.faults.append(fault_at([spelled], message))
 
 
 def _there(value: Json, place: tuple[int | str, ...]) -> list[int | str]:

@@ -115,7 +115,9 @@ def result_parts(name: str) -> tuple[str, ...]:
     (`x.jsonl.result.json`), and a name that would be too long is shortened with a digest.
     """
     *folders, file = text_to_name(name).split("/")
-    return (*folders, fitted(file.removesuffix(".json"), RESULT))
+    stem = file.removesuffix(".json")
+    # `x.jsonl.json` keeps its suffix, for `x.jsonl` has the answer `x.jsonl.result.json` already.
+    return (*folders, fitted(file if stem.endswith((".json", ".jsonl")) else stem, RESULT))
 
 
 @dataclass(frozen=True, slots=True)

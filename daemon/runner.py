@@ -27,6 +27,9 @@ from daemon.schedule import Schedule
 from daemon.state import Job, State
 from handlers.contract import Handler, HandlerError
 
+_REST = 1.0
+"""Seconds before an attempt that broke off is made again."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -129,10 +132,17 @@ class Runner:
         del self._tasks[job_id]
         self._contexts.pop(job_id, None)
         self._schedule.done(job_id)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
             _log.error("an attempt broke off", job=job_id, exc_info=error)
+            asyncio.get_running_loop().call_later(_REST, self._again, job_id)
+        else:
+            self._again(job_id)
+
+    def _again(self, job_id: str) -> None:
+        """Have a job that is still open wait for its next attempt."""
         job = self._state.jobs[job_id]
-        if not job.ended and not self._with.stopping.is_set():
+        if not job.ended and job_id not in self._tasks and not self._with.stopping.is_set():
             self._schedule.add(job)
         self._woken.set()
 

@@ -63,7 +63,8 @@ def show_all(settings: Settings, most: int, *, as_json: bool) -> None:
 def _print_table(state: State, rows: list[tuple[str, Drop]]) -> None:
     from rich.table import Table
 
-    table = Table("request", "status", "task", "provider", "job", box=None, header_style="bold")
+    table = Table("request", "status", "task", "provider", box=None, header_style="bold")
+    table.add_column("job", no_wrap=True)
     for name, drop in rows:
         job = state.jobs.get(drop.job or "")
         state_of_it = describe(job) + (f" ({job.error})" if job is not None and job.error else "")

@@ -33,6 +33,12 @@ def pointer_of(parts: Collection[str]) -> str:
     return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
 
 
+def fault_at(parts: Collection[str], message: str) -> Fault:
+    """A fault and the pointer to it, which is cut where a name on the way is endless."""
+    pointer = pointer_of(parts)
+    return Fault(pointer if len(pointer) <= 200 else pointer[:199] + "…", message)
+
+
 @dataclass(frozen=True, slots=True)
 class _Bad:
     """Stands in a parsed value for what JSON's readers disagree on."""
@@ -115,19 +121,19 @@ def _faults(item: Json, place: tuple[str, ...] = ()) -> Iterator[Fault]:
     """What is wrong inside a parsed value, in its order. Memory and recursion grow with the depth
     alone, as a list may have millions of items."""
     if isinstance(item, _Bad):
-        yield Fault(pointer_of(place), item.message)
+        yield fault_at(place, item.message)
     elif isinstance(item, str):
         if _half_character(item):
-            yield Fault(pointer_of(place), "half of a surrogate pair is no character")
+            yield fault_at(place, "half of a surrogate pair is no character")
     elif isinstance(item, dict | list):
         if len(place) >= MAX_DEPTH:
             raise _too_deep()
         if isinstance(item, _Doubled):
             for name in item.keys_twice:
-                yield Fault(pointer_of([*place, _readable(name)]), "given more than once")
+                yield fault_at([*place, _readable(name)], "given more than once")
         for key, below in item.items() if isinstance(item, dict) else enumerate(item):
             if isinstance(key, str) and _half_character(key):
-                yield Fault(pointer_of(place), "a name with half of a surrogate pair")
+                yield fault_at(place, "a name with half of a surrogate pair")
             elif not _is_plain(below):
                 yield from _faults(below, (*place, str(key)))
 

@@ -1,6 +1,7 @@
 """A run of a handler: every step journaled, nothing repeated that was paid, nothing lost."""
 
 import asyncio
+import errno
 import math
 import threading
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from daemon.context import PROGRESS_SECONDS, JournaledContext
+from daemon import segments
+from daemon.context import PROGRESS_SECONDS, JournaledContext, Stream
 from daemon.decisions import Run
-from daemon.errors import Conflict
+from daemon.disk import Disk
+from daemon.errors import Conflict, LogFull
+from daemon.eventlog import FileEventLog
 from daemon.events import (
     JobAccepted,
     JobCancelRequested,
@@ -22,10 +26,11 @@ from daemon.events import (
     ProviderRequested,
 )
 from daemon.journal import lost_answer
-from daemon.testing import ScriptedProvider, answer_with, fail_with, tiny_image
+from daemon.state import State
+from daemon.testing import FrozenClock, ScriptedProvider, answer_with, fail_with, tiny_image
 from handlers.contract import Call, Handler, HandlerError, Medium, Outcome
 from handlers.generate_image import Request
-from tests.builders import Bench, scripted
+from tests.builders import Bench, accepted, scripted
 
 PICTURES = [tiny_image(color) for color in ("red", "green", "blue")]
 Scene = Callable[[], Awaitable[Any]]
@@ -813,3 +818,40 @@ def test_a_handler_that_breaks_fails_its_job_and_tells_no_secret(tmp_path: Path)
         assert "sk-1234" not in str(end.error)
 
     run(main())
+
+
+def test_a_lost_answer_is_told_even_where_its_provider_is_gone(tmp_path: Path) -> None:
+    async def main() -> HandlerError:
+        first = Bench(tmp_path, scripted())
+        job_id = await first.accept()
+        await first.run(job_id, once)
+        second = Bench(tmp_path, scripted(name="other"), lines=first.log.lines[:3])
+        return await failing(second.run(job_id, once))
+
+    assert run(main()).code == "ambiguous_submit"
+
+
+def test_what_nobody_waited_for_and_found_no_room_does_not_disturb_what_follows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    async def main() -> list[str]:
+        log = FileEventLog(tmp_path, FrozenClock())
+        log.open(lambda _: None)
+        state = State()
+        log.subscribe(lambda batch: [state.apply(recorded) for recorded in batch])
+        await log.append("j", 0, [accepted("a.json")], subject="a.json")
+        disk = Disk([tmp_path], 0, tmp_path / "reserve", log, paused=False, resumed=lambda: None)
+        stream = Stream(log, disk, state.jobs["j"])
+        with monkeypatch.context() as patch:
+            patch.setattr(segments.os, "write", full)
+            with pytest.raises(LogFull):
+                await stream.append(ProviderProgressed("lost", None))
+        await stream.write(ProviderProgressed("kept", None))
+        await log.close()
+        events = [recorded.event for recorded in log.read()]
+        return [event.message for event in events if isinstance(event, ProviderProgressed)]
+
+    assert run(main()) == ["kept"]

@@ -212,3 +212,19 @@ def test_a_workbench_that_closes_begins_nothing_more() -> None:
             await workbench.run(lambda: 8)
 
     asyncio.run(main())
+
+
+def test_a_function_that_raises_stop_iteration_breaks_at_once() -> None:
+    def submit(call: Call) -> Generator[Effect, Json, Outcome]:
+        yield Compute(lambda: next(iter(())))
+        return Outcome()
+
+    assert failure(Made(submit, paid=False)).code == "internal"
+
+
+def test_an_effect_that_nobody_can_perform_breaks_the_provider() -> None:
+    def submit(call: Call) -> Generator[Effect, Json, Outcome]:
+        yield "an effect of a later version"  # type: ignore[misc]
+        return Outcome()
+
+    assert failure(Made(submit, paid=False)).code == "internal"

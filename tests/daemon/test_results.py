@@ -272,3 +272,8 @@ def test_removing_takes_away_the_result_and_nothing_else(folder: ResultFolder, i
     (inbox / "a.json").write_text("{}")
     folder.work([put(), Remove("a.json"), Remove("a.json")])
     assert os.listdir(inbox) == ["a.json"]
+
+
+def test_no_two_requests_share_an_answer() -> None:
+    names = ["x.json", "x.jsonl", "x.json.json", "x.jsonl.json", "x.json.jsonl", "a/x.json"]
+    assert len({result_parts(name) for name in names}) == len(names)
