@@ -147,7 +147,8 @@ class App:
         )
         log.open(state.apply)
         blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
-        publisher = Publisher(ResultFolder(settings.inbox, staging, log.get), log, state)
+        results = ResultFolder(settings.inbox, staging, log.get)
+        publisher = Publisher(results, log, state, idle=self._changed.set)
         disk = Disk(
             [settings.events, settings.output],
             settings.free_floor,

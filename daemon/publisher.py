@@ -8,7 +8,7 @@ order, so an old answer never lands after the request it belonged to was replace
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 
@@ -34,9 +34,17 @@ class Publisher:
         folder: what writes them.
         log: where to say so.
         state: what is owed; must take in a batch of events before this does.
+        idle: called when nothing is busy any more.
     """
 
-    def __init__(self, folder: ResultFolder, log: EventLog, state: State) -> None:
+    def __init__(
+        self,
+        folder: ResultFolder,
+        log: EventLog,
+        state: State,
+        idle: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._idle = idle
         self._batcher: Batcher[Put | Remove, Emitted] = Batcher("results", folder.work)
         self._log = log
         self._state = state
@@ -110,6 +118,8 @@ class Publisher:
     def _over(self, items: dict[str, Put], item: Put) -> None:
         if items.get(item.name) is item:
             del items[item.name]
+        if not self.busy:
+            self._idle()
 
     def _complain(self, item: Put, error: BaseException) -> None:
         if (item.name, item.answers) not in self._complained:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
-import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Generator
+import subprocess
+import sys
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ from handlers.contract import (
     Outcome,
     TaskRequest,
 )
-from tests.support import wait_until
+from tests.support import REPOSITORY, wait_until
 
 
 class Boundaries:
@@ -198,22 +199,54 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
         {**found.providers, "counting": Counting(path / "calls", boundaries)},
     )
     settings = load_settings({"root": path, "settle": 0.05, "retry_seconds": 0.01, **arguments}, {})
-    code = asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50))
-    os._exit(code)  # as the command does
+    code = 70
+    try:
+        code = asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50))
+    finally:
+        os._exit(code)  # as the command does
+
+
+class Zygote:
+    """A process with everything imported, which forks a victim for each root it is told."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.story.victim"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=REPOSITORY,
+        )
+
+    def run(self, root: Path, kill_at: int, arguments: dict[str, Any]) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps([str(root), kill_at, arguments]), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+
+@functools.cache
+def zygote() -> Zygote:
+    return Zygote()
 
 
 def spawn(root: Path, kill_at: int = 0, **arguments: Any) -> int:
     """Run a victim to its end; its exit code, -9 if it was killed."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tests.story.victim"])
-    process = context.Process(target=serve, args=(str(root), kill_at, arguments))
-    process.start()
-    process.join(55)
-    if process.exitcode is None:
-        process.kill()
-        process.join()
-        raise AssertionError("the victim hangs: " + (root / "stderr.log").read_text()[-4000:])
-    return process.exitcode
+    code = zygote().run(root, kill_at, arguments)
+    assert code != -signal.SIGALRM, "it hangs: " + (root / "stderr.log").read_text()[-4000:]
+    return code
 
 
-Check = Callable[[Path], None]
+def main() -> None:
+    """The zygote's whole life: it ends with its standard input."""
+    for line in sys.stdin:
+        root, kill_at, arguments = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(50)  # nothing here takes so long
+            serve(root, kill_at, arguments)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
