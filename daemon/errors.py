@@ -4,7 +4,6 @@
     ├── BadRequest          the dropped bytes are no good; holds every fault at once
     ├── UsageError          a command, a flag or a variable cannot be meant so
     ├── RootBusy            another daemon holds the root
-    ├── NameTooLong         no result could be named for this request
     └── LogError
         ├── Conflict        the job's stream moved on since the caller looked
         ├── LogFull         no room on the disk; nothing was written
@@ -115,10 +114,6 @@ class UsageError(DarkroomError):
 
 class RootBusy(DarkroomError):
     """Another daemon holds the root; the message says which process."""
-
-
-class NameTooLong(DarkroomError):
-    """No file can be named so on this filesystem."""
 
 
 class LogError(DarkroomError):

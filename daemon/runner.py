@@ -59,11 +59,6 @@ class Runner:
         self._clearing: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
-    @property
-    def running(self) -> int:
-        """How many jobs run just now."""
-        return len(self._tasks)
-
     # ------------------------------------------------------------ following the log
 
     def begin(self) -> None:

@@ -15,7 +15,6 @@ from daemon.errors import (
     LogError,
     LogFailed,
     LogFull,
-    NameTooLong,
     Problem,
     RootBusy,
     UsageError,
@@ -27,7 +26,7 @@ from handlers.contract import ErrorCode, HandlerError
 CODES = get_args(ErrorCode)
 
 
-@pytest.mark.parametrize("kind", [BadRequest, UsageError, RootBusy, NameTooLong, LogError])
+@pytest.mark.parametrize("kind", [BadRequest, UsageError, RootBusy, LogError])
 def test_everything_darkroom_raises_is_a_darkroom_error(kind: type[Exception]) -> None:
     assert issubclass(kind, DarkroomError)
 
