@@ -20,6 +20,9 @@ from handlers.contract import Json
 NO_HASH = "0" * 64
 """What the very first line names as the hash before it."""
 
+MAX_LEVELS = 80
+"""How deeply a line may nest: a request may do so 64 levels, and stands inside of it."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -47,10 +50,26 @@ def draft(event: Event) -> Draft:
     try:
         text = compact(data)
         text.encode()
+        sound = text.count("[") + text.count("{") <= MAX_LEVELS or not _is_too_deep(data)
     except (TypeError, ValueError, RecursionError):
-        data = {name: _nearest(value) for name, value in data.items()}
-        return Draft(replace(event, **data), compact(data))
-    return Draft(event, text)
+        sound = False
+    if sound:
+        return Draft(event, text)
+    data = {name: _nearest(value) for name, value in data.items()}
+    return Draft(replace(event, **data), compact(data))
+
+
+def _is_too_deep(data: Json) -> bool:
+    """Whether it nests deeper than a line may; walked level by level, without recursion."""
+    level = [data]
+    for _ in range(MAX_LEVELS):
+        below = [list(item.values()) if isinstance(item, Mapping) else item for item in level]
+        level = [
+            item for items in below for item in items if isinstance(item, Mapping | list | tuple)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def _nearest(value: object, levels: int = 64) -> Json:

@@ -38,10 +38,11 @@ def test_what_queues_up_during_one_fsync_shares_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     syncs: list[int] = []
-    go = threading.Event()
+    entered, go = threading.Event(), threading.Event()
     real = os.fdatasync
 
     def slow(descriptor: int) -> None:
+        entered.set()
         go.wait(10)
         syncs.append(descriptor)
         real(descriptor)
@@ -50,9 +51,7 @@ def test_what_queues_up_during_one_fsync_shares_the_next(
         log = await opened(tmp_path)
         monkeypatch.setattr(segments.os, "fdatasync", slow)
         first = log.append("j", 0, [progress("alone")])
-        await asyncio.to_thread(lambda: None)
-        while log._batcher._queue.qsize():  # the thread has taken the first, and waits in fsync
-            await asyncio.sleep(0)
+        await asyncio.to_thread(entered.wait, 10)
         rest = [log.append("j", n, [progress(str(n))]) for n in range(1, 100)]
         assert not first.done()
         go.set()
@@ -124,9 +123,10 @@ def test_what_was_queued_on_a_lost_append_is_lost_with_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its version was counted from events that never came to be."""
-    go = threading.Event()
+    entered, go = threading.Event(), threading.Event()
 
     def full(descriptor: int, data: Any) -> int:
+        entered.set()
         go.wait(10)
         raise OSError(errno.ENOSPC, "full")
 
@@ -135,8 +135,7 @@ def test_what_was_queued_on_a_lost_append_is_lost_with_it(
         with monkeypatch.context() as patch:
             patch.setattr(segments.os, "write", full)
             first = log.append("j", 0, [progress("lost")])
-            while log._batcher._queue.qsize():
-                await asyncio.sleep(0)
+            await asyncio.to_thread(entered.wait, 10)
         second = log.append("j", 1, [progress("lost with it")])
         go.set()
         for append in (first, second):
