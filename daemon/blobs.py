@@ -60,6 +60,8 @@ class BlobStore:
         try:
             if not self.path(digest).exists():
                 self._write(digest, data)
+            # Also where it was there: another thread may not have come to this yet.
+            sync_folder(self._folder)
         except OSError:
             self.release(digest)
             raise
@@ -70,7 +72,6 @@ class BlobStore:
         staged = self._staging / f"{digest}-{os.urandom(4).hex()}"
         write_durable(staged, data)
         publish(staged, self._folder, (digest,))
-        sync_folder(self._folder)
 
     def get(self, digest: str) -> bytes:
         """The bytes of a blob.
