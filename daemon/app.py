@@ -38,6 +38,7 @@ from daemon.gallery import Describe, Gallery
 from daemon.intake import Intake
 from daemon.looking import Looker
 from daemon.publisher import Publisher
+from daemon.recall import Recall
 from daemon.requests import Door
 from daemon.results import ResultFolder
 from daemon.runner import Runner
@@ -143,7 +144,11 @@ class App:
         settings, clock, state = self._settings, self._clock, self._state
         staging, media_staging = clean_staging(settings)
         log = FileEventLog(
-            settings.events, clock, segment_bytes=settings.segment_bytes, failed=self._log_failed
+            settings.events,
+            clock,
+            segment_bytes=settings.segment_bytes,
+            failed=self._log_failed,
+            archived=self._version,
         )
         log.open(state.apply)
         blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
@@ -173,15 +178,22 @@ class App:
             stopping=asyncio.Event(),
         )
         door = door_of(settings, self._plugins.handlers)
-        runner = Runner(services, state, door, self._plugins.handlers)
+        recall = Recall(log, blobs, door)
+        runner = Runner(services, state, recall, self._plugins.handlers)
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
-        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher)
+        intake = Intake(
+            settings, clock, log, state, looker, blobs, disk, publisher, recall
+        )
         self._intake, self._runner = intake, runner
         # In this order: whoever comes later reads a state that has taken the events in.
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
         return _Parts(log, publisher, runner, intake, workbench, disk)
+
+    def _version(self, job_id: str) -> int:
+        job = self._state.jobs.get(job_id)
+        return job.version if job is not None else 0
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
@@ -192,7 +204,7 @@ class App:
 
     def _resumed(self) -> None:
         """There is room on the disk again."""
-        self._intake.hints.tell(None)
+        self._intake.lookout.hints.tell(None)
         self._runner.wake()
 
     def _log_failed(self, error: LogFailed) -> None:
@@ -225,7 +237,7 @@ class App:
         if self._has_broken():
             return EXIT_BROKEN
         await parts.runner.stop(self._settings.stop_timeout)
-        still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.resting)
+        still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.busy)
         return EXIT_OPEN if drain and (still_open or parts.disk.paused) else EXIT_OK
 
     def _has_broken(self) -> bool:
@@ -252,7 +264,7 @@ class App:
                         await self._changed.wait()
 
     def _is_busy(self, parts: _Parts) -> bool:
-        waits = self._state.open_jobs or parts.intake.resting or parts.publisher.busy
+        waits = self._state.open_jobs or parts.intake.busy or parts.publisher.busy
         return bool(waits) and not parts.disk.paused
 
     def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:

@@ -54,9 +54,8 @@ class Batcher(Generic[Item, Reply]):
         """Queue an item; only on the loop that made this batcher. Nobody has to await the reply:
         a failure that nobody looks at is not reported again."""
         future: asyncio.Future[Reply] = self._loop.create_future()
-        future.add_done_callback(_look_at)
         if self._closed:
-            future.set_exception(asyncio.InvalidStateError(f"{self._thread.name} is closed"))
+            _fail(future, asyncio.InvalidStateError(f"{self._thread.name} is closed"))
         else:
             self._queue.put((item, future))
         return future
@@ -105,11 +104,11 @@ class Batcher(Generic[Item, Reply]):
             if future.cancelled():
                 continue
             if isinstance(reply, Exception):
-                future.set_exception(reply)
+                _fail(future, reply)
             else:
                 future.set_result(reply)
 
 
-def _look_at(future: asyncio.Future[Reply]) -> None:
-    if not future.cancelled():
-        future.exception()
+def _fail(future: asyncio.Future[Reply], error: Exception) -> None:
+    future.set_exception(error)
+    future.exception()  # looked at: nobody has to

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Protocol
 
 from ulid import ULID
+
+_BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+"""Crockford's alphabet, which ULIDs are written in."""
+
+_TAILS = tuple(one + two for one in _BASE32 for two in _BASE32)
+"""The last two characters of ULIDs that share a beginning: counted up, as the specification's
+monotonic ids are (https://github.com/ulid/spec)."""
 
 
 class Clock(Protocol):
@@ -20,13 +29,25 @@ class Clock(Protocol):
         """Seconds on a clock that never jumps: for waits within the process."""
         ...
 
+    def stamp(self) -> str:
+        """The wall clock as text, as `rfc3339` writes it."""
+        ...
+
     def new_id(self) -> str:
-        """An id nobody had before, sortable by time: a ULID."""
+        """An id nobody had before, sortable by time: a ULID. From any thread."""
         ...
 
 
 class SystemClock:
-    """The machine's own time."""
+    """The machine's own time.
+
+    Stamps and ids are asked for by the ten thousand a second, so what stays the same within a
+    millisecond is kept.
+    """
+
+    def __init__(self) -> None:
+        self._stamp = (0, "")
+        self._ids: tuple[int, str, Iterator[str]] = (0, "", iter(()))
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -34,8 +55,23 @@ class SystemClock:
     def monotonic(self) -> float:
         return time.monotonic()
 
+    def stamp(self) -> str:
+        millisecond = time.time_ns() // 1_000_000
+        known, text = self._stamp
+        if millisecond != known:
+            text = rfc3339(datetime.fromtimestamp(millisecond / 1000, UTC))
+            self._stamp = (millisecond, text)
+        return text
+
     def new_id(self) -> str:
-        return str(ULID())
+        millisecond = time.time_ns() // 1_000_000
+        known, head, tails = self._ids
+        tail = next(tails, None) if millisecond == known else None
+        if tail is None:  # another millisecond, or all tails are used up: chance anew
+            fresh = ULID.from_bytes(millisecond.to_bytes(6, "big") + os.urandom(10))
+            head, tails = str(fresh)[:-2], iter(_TAILS)
+            self._ids, tail = (millisecond, head, tails), next(tails)
+        return head + tail
 
 
 def rfc3339(moment: datetime) -> str:

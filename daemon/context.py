@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, TypeVar
@@ -28,10 +28,10 @@ from daemon.events import (
 )
 from daemon.exchange import Lanes, Workbench, exchange
 from daemon.gallery import Gallery
+from daemon.jobs import Job, evolve
 from daemon.journal import Journal, digest_of_call, outcome_of
 from daemon.requests import Request
 from daemon.settings import Settings
-from daemon.state import Job, evolve
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Provider, Role
 
 PROGRESS_SECONDS = 3.0
@@ -88,7 +88,7 @@ class Stream:
         """
         version = self._log.version(self.job.id)
         if version < self.job.version:  # what nobody waited for found no room on the disk
-            self.job = replace(self.job, version=version)
+            self.job = self.job._replace(version=version)
         job = self.job
         appended = self._log.append(job.id, job.version, events, subject=job.name)
         for event in events:
@@ -99,20 +99,27 @@ class Stream:
         """Queue what a command comes to."""
         return self.append(*decide_job(self.job, command).events)
 
-    async def write(self, *events: Event) -> None:
-        """Append events and wait until they are durable; where the disk is full, as long as it
+    def write(self, *events: Event) -> Awaitable[None]:
+        """Queue events; to be awaited until they are durable, where the disk is full as long as it
         takes.
 
         Raises:
             Conflict: as for `append`.
-            HandlerError: `disk_full`: there is room by our measure, but not for these.
+            HandlerError: (when awaited) `disk_full`: there is room by our measure, but not for
+                these.
         """
+        return self._durable(self.append(*events), events)
+
+    async def _durable(
+        self, appended: asyncio.Future[tuple[Recorded, ...]], events: tuple[Event, ...]
+    ) -> None:
         while True:
             try:
-                await self.append(*events)
+                await appended
                 return
             except LogFull:
                 await self._disk.wait_for_room("the event log")
+                appended = self.append(*events)
 
 
 class JournaledContext:
@@ -152,22 +159,17 @@ class JournaledContext:
         self._enter(step)
         self._asked[step] = None
         self._provider = name = self._stream.job.provider
-        envelope = self._request.envelope
-        call = replace(
-            call,
-            model=call.model or envelope.model,
-            endpoint=envelope.endpoint,
-            extra={**call.extra, **(envelope.extra or {})},
-        )
+        if self._request.envelope.dry_run:
+            self._provider_for(name, call.operation)
+            self.warn(f"dry run: {name} would have been asked to {call.operation}")
+            raise DryRun
+        call = self._completed(call)
         digest = digest_of_call(name, call)
         outcome = self._journal.outcome(
             step, digest, self._stream.job, self._with.settings.on_ambiguous
         )
         if outcome is None:
             provider = self._provider_for(name, call.operation)
-            if envelope.dry_run:
-                self.warn(f"dry run: {name} would have been asked to {call.operation}")
-                raise DryRun
             outcome = await self._send(step, digest, provider, call)
         self._asked[step] = outcome
         self._model = outcome.model or self._model
@@ -236,6 +238,16 @@ class JournaledContext:
         if step in self._steps:
             raise ValueError(f"the handler used the step {step!r} twice")
         self._steps.add(step)
+
+    def _completed(self, call: Call) -> Call:
+        """A call with what the request's envelope adds."""
+        envelope = self._request.envelope
+        return replace(
+            call,
+            model=call.model or envelope.model,
+            endpoint=envelope.endpoint,
+            extra={**call.extra, **(envelope.extra or {})},
+        )
 
     def _provider_for(self, name: str, operation: str) -> Provider:
         providers = self._with.providers

@@ -24,7 +24,8 @@ from daemon.events import (
     RequestMatched,
     RequestRejected,
 )
-from daemon.state import Drop, Job, State
+from daemon.jobs import Job
+from daemon.state import Drop, State
 from handlers.contract import Json
 
 # ---------------------------------------------------------------- commands
@@ -177,8 +178,9 @@ def _accept(state: State, command: Accept) -> Decision:
             return NOTHING
         same = "white space" if known is newest else "the same bytes as before"
         return _match(state.jobs[known.job], command, same)
-    if event.request_id is not None and event.request_id in state.ids:
-        body, job_id = state.ids[event.request_id]
+    sent_before = state.ids.get(event.request_id) if event.request_id is not None else None
+    if sent_before is not None:
+        body, job_id = sent_before
         if body == event.body_sha256:
             return _match(state.jobs[job_id], command, "the same id and body")
         return _duplicate_id(state, command, job_id)

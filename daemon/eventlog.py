@@ -11,16 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from daemon.batching import Batcher
-from daemon.clock import Clock, rfc3339
+from daemon.clock import Clock
 from daemon.errors import Conflict, LogFailed, LogFull
-from daemon.events import Event, Recorded
+from daemon.events import Event, JobAccepted, Recorded
 from daemon.lines import Draft, draft
 from daemon.segments import Segments
 
@@ -28,6 +27,23 @@ RECENT = 4096
 """How many of the newest events are kept in memory, for jobs that start right after they came."""
 
 Committed = Callable[[Sequence[Recorded]], None]
+
+
+class Append(NamedTuple):
+    """Events of one job, or of none, to be appended.
+
+    Args:
+        events: what happened.
+        subject: the request's name.
+        job: whose stream they belong to.
+        expected_version: how many events that stream must have, those counted that are queued but
+            not durable yet. None where `job` is None.
+    """
+
+    events: Sequence[Event]
+    subject: str | None = None
+    job: str | None = None
+    expected_version: int | None = None
 
 
 class EventLog(Protocol):
@@ -41,20 +57,20 @@ class EventLog(Protocol):
         *,
         subject: str | None = None,
     ) -> asyncio.Future[tuple[Recorded, ...]]:
-        """Queue events of one job, or of none; all of them are written, or none.
+        """Queue the events of one `Append`; as `append_all` does."""
+        ...
+
+    def append_all(self, appends: Sequence[Append]) -> asyncio.Future[tuple[Recorded, ...]]:
+        """Queue events; all of them are written, or none.
 
         Args:
-            job: whose stream they belong to.
-            expected_version: how many events that stream must have, those counted that are
-                queued but not durable yet. None where `job` is None.
-            events: what happened; with none of them, this only waits for what was queued before.
-            subject: the request's name.
+            appends: in their order; with none of them, this only waits for what was queued before.
 
         Returns:
             A future of what was recorded, done when it is durable and its subscribers know.
 
         Raises:
-            Conflict: the stream has another version.
+            Conflict: a stream has another version; nothing was queued.
             LogFull: (from the future) no room; nothing was written.
             LogFailed: (from the future) the disk failed; the daemon must stop.
         """
@@ -62,6 +78,10 @@ class EventLog(Protocol):
 
     def version(self, job: str) -> int:
         """How many events the job's stream has, those counted that are queued."""
+        ...
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        """Let go of what is known of these streams: the archive knows their versions now."""
         ...
 
     def recent(self, sequence: int) -> Recorded | None:
@@ -94,31 +114,48 @@ class EventLog(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Append:
-    job: str | None
-    subject: str | None
-    drafts: Sequence[Draft]
-    time: str
-    epoch: int
-    """A full disk ends an epoch: what was queued in it was judged by a version that never came."""
+Archived = Callable[[str], int]
+"""The version of a stream that the log itself does not remember."""
 
 
 class LogFront:
-    """What every event log does in memory: versions, the recent events, those who follow."""
+    """What every event log does in memory: versions, the recent events, those who follow.
 
-    def __init__(self) -> None:
+    Args:
+        archived: the versions of streams that were forgotten, or come from before the snapshot.
+    """
+
+    def __init__(self, archived: Archived = lambda _: 0) -> None:
+        self._archived = archived
         self._durable: dict[str, int] = {}
         self._queued: dict[str, int] = {}
-        self._recent: OrderedDict[int, Recorded] = OrderedDict()
+        self._recent: list[Recorded | None] = [None] * RECENT
         self._subscribers: list[Committed] = []
         self._last = 0
 
+    def append(
+        self,
+        job: str | None,
+        expected_version: int | None,
+        events: Sequence[Event],
+        *,
+        subject: str | None = None,
+    ) -> asyncio.Future[tuple[Recorded, ...]]:
+        return self.append_all((Append(events, subject, job, expected_version),))
+
+    def append_all(self, appends: Sequence[Append]) -> asyncio.Future[tuple[Recorded, ...]]:
+        raise NotImplementedError
+
     def version(self, job: str) -> int:
-        return self._durable.get(job, 0) + self._queued.get(job, 0)
+        return self._durable_version(job) + self._queued.get(job, 0)
+
+    def forget(self, jobs: Iterable[str]) -> None:
+        for job in jobs:
+            self._durable.pop(job, None)
 
     def recent(self, sequence: int) -> Recorded | None:
-        return self._recent.get(sequence)
+        recorded = self._recent[sequence % RECENT]
+        return recorded if recorded is not None and recorded.sequence == sequence else None
 
     def subscribe(self, committed: Committed) -> None:
         self._subscribers.append(committed)
@@ -146,39 +183,56 @@ class LogFront:
         finally:
             self._subscribers.remove(tell)
 
-    def _claim(self, job: str | None, expected: int | None, count: int) -> None:
-        """Count events as queued, if the stream is where the caller thinks it is."""
-        if job is None:
-            return
-        version = self.version(job)
-        if version != expected:
-            raise Conflict(f"job {job} is at version {version}, not {expected}")
-        self._queued[job] = self._queued.get(job, 0) + count
+    def _durable_version(self, job: str) -> int:
+        version = self._durable.get(job)
+        return self._archived(job) if version is None else version
 
-    def _release(self, job: str | None, count: int) -> None:
+    def _claim(self, appends: Sequence[Append]) -> None:
+        """Count events as queued, if every stream is where the caller thinks it is."""
+        for events, _, job, expected in appends:
+            # A stream that is to begin has an id nobody had before, so no archive knows it.
+            begins = expected == 0 and job not in self._durable and job not in self._queued
+            if job is not None and not begins and self.version(job) != expected:
+                raise Conflict(f"job {job} is at version {self.version(job)}, not {expected}")
+        for events, _, job, _ in appends:
+            if job is not None:
+                self._queued[job] = self._queued.get(job, 0) + len(events)
+
+    def _release(self, appends: Sequence[Append]) -> None:
         """Count events as queued no longer."""
-        if job is not None:
-            left = self._queued[job] - count
-            if left:
-                self._queued[job] = left
-            else:
-                del self._queued[job]
+        for events, _, job, _ in appends:
+            if job is not None:
+                left = self._queued[job] - len(events)
+                if left:
+                    self._queued[job] = left
+                else:
+                    del self._queued[job]
 
     def _count(self, recorded: Recorded) -> None:
         """Count an event as durable."""
         self._last = recorded.sequence
-        if recorded.job is not None:
-            self._durable[recorded.job] = self._durable.get(recorded.job, 0) + 1
+        job = recorded.job
+        if job is not None:
+            begins = type(recorded.event) is JobAccepted
+            self._durable[job] = 1 if begins else self._durable_version(job) + 1
 
     def _tell(self, batch: Sequence[Recorded]) -> None:
         """Remember events that just became durable, and tell those who follow."""
         for recorded in batch:
             self._count(recorded)
-            self._recent[recorded.sequence] = recorded
-        while len(self._recent) > RECENT:
-            self._recent.popitem(last=False)
+            self._recent[recorded.sequence % RECENT] = recorded
         for committed in tuple(self._subscribers):
             committed(batch)
+
+
+class _Queued(NamedTuple):
+    """Appends on their way to the disk."""
+
+    appends: Sequence[Append]
+    drafts: Sequence[Sequence[Draft]]
+    time: str
+    epoch: int
+    """A full disk ends an epoch: what was queued in it was judged by a version that never came."""
 
 
 class FileEventLog(LogFront):
@@ -189,6 +243,7 @@ class FileEventLog(LogFront):
         clock: for the time and id of each event.
         segment_bytes: the size at which a new segment begins.
         failed: called on the loop when the disk failed under the log.
+        archived: as for `LogFront`.
 
     `open` must be called once, before anything else.
     """
@@ -200,8 +255,9 @@ class FileEventLog(LogFront):
         *,
         segment_bytes: int = 64 << 20,
         failed: Callable[[LogFailed], None] = lambda _: None,
+        archived: Archived = lambda _: 0,
     ) -> None:
-        super().__init__()
+        super().__init__(archived)
         self._clock = clock
         self._segments = Segments(folder, segment_bytes)
         self._failed = failed
@@ -227,23 +283,16 @@ class FileEventLog(LogFront):
             torn = self._segments.repair()
         except OSError as error:
             raise LogFailed(f"the event log cannot be read: {error}") from error
-        self._batcher: Batcher[_Append, tuple[Recorded, ...]] = Batcher(
+        self._batcher: Batcher[_Queued, tuple[Recorded, ...]] = Batcher(
             "eventlog", self._commit, settled=self._settle
         )
         if torn is not None:
             self.append(None, None, [torn])
 
-    def append(
-        self,
-        job: str | None,
-        expected_version: int | None,
-        events: Sequence[Event],
-        *,
-        subject: str | None = None,
-    ) -> asyncio.Future[tuple[Recorded, ...]]:
-        self._claim(job, expected_version, len(events))
-        now = rfc3339(self._clock.now())
-        return self._batcher.put(_Append(job, subject, tuple(map(draft, events)), now, self._epoch))
+    def append_all(self, appends: Sequence[Append]) -> asyncio.Future[tuple[Recorded, ...]]:
+        self._claim(appends)
+        drafts = [[draft(event) for event in append.events] for append in appends]
+        return self._batcher.put(_Queued(appends, drafts, self._clock.stamp(), self._epoch))
 
     def get(self, sequence: int) -> Recorded:
         return self.recent(sequence) or self._segments.get(sequence)
@@ -256,21 +305,22 @@ class FileEventLog(LogFront):
         self._segments.close()
 
     def _settle(
-        self, batch: Sequence[_Append], replies: Sequence[tuple[Recorded, ...] | Exception]
+        self, batch: Sequence[_Queued], replies: Sequence[tuple[Recorded, ...] | Exception]
     ) -> None:
-        self._tell(self._written.popleft())
         for entry, reply in zip(batch, replies, strict=True):
             if not isinstance(reply, Exception):
-                self._release(entry.job, len(entry.drafts))
-            elif isinstance(reply, LogFailed):
+                self._release(entry.appends)
+        self._tell(self._written.popleft())
+        for entry, reply in zip(batch, replies, strict=True):
+            if isinstance(reply, LogFailed):
                 self._failed(reply)
-            elif entry.epoch == self._epoch:  # the first of its epoch to fail: a new one begins
-                self._epoch += 1
+            elif isinstance(reply, Exception) and entry.epoch == self._epoch:
+                self._epoch += 1  # the first of its epoch to fail: a new one begins
                 self._queued.clear()
 
     # ------------------------------------------------------------ on the log's own thread
 
-    def _commit(self, batch: Sequence[_Append]) -> list[tuple[Recorded, ...] | Exception]:
+    def _commit(self, batch: Sequence[_Queued]) -> list[tuple[Recorded, ...] | Exception]:
         """Write a batch and make it durable: all that is live of it, or nothing."""
         live = [entry for entry in batch if entry.epoch == self._live_epoch]
         written: list[Recorded] = []
@@ -290,16 +340,16 @@ class FileEventLog(LogFront):
         return [next(replies) if entry.epoch == self._live_epoch else full for entry in batch]
 
     def _write(
-        self, entries: Sequence[_Append], written: list[Recorded]
+        self, entries: Sequence[_Queued], written: list[Recorded]
     ) -> list[tuple[Recorded, ...]]:
         writing = self._segments.begin(self._clock)
         replies = []
-        for entry in entries:
-            reply = tuple(
-                writing.add(draft, entry.time, self._clock.new_id(), entry.subject, entry.job)
-                for draft in entry.drafts
-            )
-            replies.append(reply)
+        for appends, drafts, time, _ in entries:
+            began = len(writing.recorded)
+            for append, ours in zip(appends, drafts, strict=True):
+                for one in ours:
+                    writing.add(one, time, self._clock.new_id(), append.subject, append.job)
+            replies.append(tuple(writing.recorded[began:]))
         self._segments.write(writing)
         written += writing.recorded
         return replies

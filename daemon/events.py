@@ -114,7 +114,8 @@ class RequestMatched(Event):
 class JobAccepted(Event):
     """The whole request. Strings too long for a line lie in blobs: `blobs` maps the JSON pointer
     of each to its SHA-256, and the request holds an empty string there. `body_sha256` goes with
-    `request_id`, to tell whether the same id comes with the same body."""
+    `request_id`, to tell whether the same id comes with the same body. `not_before` and `deadline`
+    are moments (RFC 3339): what was asked for in seconds is counted from the acceptance."""
 
     TYPE: ClassVar[str] = "darkroom.job.accepted.v1"
     request_sha256: str
@@ -126,6 +127,9 @@ class JobAccepted(Event):
     request: Mapping[str, Json]
     blobs: Mapping[str, str]
     labels: Mapping[str, Json]
+    priority: int = 0
+    not_before: str | None = None
+    deadline: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

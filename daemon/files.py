@@ -15,8 +15,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from daemon.errors import RootBusy
@@ -24,6 +23,8 @@ from daemon.errors import RootBusy
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Non-blocking, so that a FIFO opens at once and is then refused instead of waited for.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+
+_OPEN_FOLDERS = 64
 
 NAME_MAX = 255
 """The longest name of a file on Linux, in bytes."""
@@ -38,6 +39,8 @@ def name_to_text(name: str) -> str:
     Names are bytes. Those that are UTF-8 stay as they are; a byte that is not becomes `\xHH`, and
     a backslash becomes two, so that no two names share a text.
     """
+    if name.isascii() and "\\" not in name:
+        return name
     raw = os.fsencode(name).replace(b"\\", b"\\\\")
     return raw.decode("utf-8", "backslashreplace")
 
@@ -63,6 +66,8 @@ def fitted(stem: str, suffix: str) -> str:
         stem: the beginning, as Python spells it.
         suffix: the end, which is always kept whole.
     """
+    if stem.isascii() and len(stem) + len(suffix) <= NAME_MAX:
+        return stem + suffix
     raw = os.fsencode(stem)
     room = NAME_MAX - len(os.fsencode(suffix))
     if len(raw) <= room:
@@ -101,6 +106,40 @@ def folder_beneath(base: Path, parts: tuple[str, ...], *, make: bool = False) ->
         os.close(descriptor)
 
 
+class OpenFolders:
+    """Folders beneath a base, each opened once for as long as the block lasts.
+
+    Args:
+        base: a folder that is trusted, link or not.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._open: dict[tuple[str, ...], int] = {}
+        self._stack = ExitStack()
+
+    def __enter__(self) -> OpenFolders:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def of(self, parts: tuple[str, ...]) -> int:
+        """The descriptor of a folder.
+
+        Raises:
+            OSError: as for `folder_beneath`.
+        """
+        descriptor = self._open.get(parts)
+        if descriptor is None:
+            if len(self._open) == _OPEN_FOLDERS:
+                self._open.clear()
+                self._stack.close()
+            descriptor = self._stack.enter_context(folder_beneath(self._base, parts))
+            self._open[parts] = descriptor
+        return descriptor
+
+
 def _make_folder(name: str, parent: int) -> None:
     try:
         os.mkdir(name, dir_fd=parent)
@@ -109,18 +148,15 @@ def _make_folder(name: str, parent: int) -> None:
     os.fsync(parent)
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What tells one state of a file from another. A hint only: the bytes decide."""
+Signature = int
+"""What tells one state of a file from another: its inode, size and times in one number, because a
+hundred thousand of them are kept. A hint only: the bytes decide."""
 
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+NO_SIGNATURE: Signature = 0
 
 
 def signature_of(status: os.stat_result) -> Signature:
-    return Signature(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    return hash((status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns))
 
 
 class Unreadable(Exception):
@@ -151,14 +187,14 @@ _KINDS = {
 }
 
 
-def signature_beneath(base: Path, parts: tuple[str, ...]) -> Signature:
-    """What a file beneath `base` looks like now.
+def status_beneath(base: Path, parts: tuple[str, ...]) -> os.stat_result:
+    """What the system says of a file beneath `base`.
 
     Raises:
         OSError: ENOENT where nothing has that name, ENOTDIR or ELOOP where the way is no folder.
     """
     with folder_beneath(base, parts[:-1]) as folder:
-        return signature_of(os.stat(parts[-1], dir_fd=folder, follow_symlinks=False))
+        return os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
 
 
 def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, Signature]:
@@ -175,17 +211,24 @@ def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, S
         Unreadable: it is no regular file, may not be read, or is too large.
     """
     with folder_beneath(base, parts[:-1]) as folder:
-        judged = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
-        kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
-        if kind is not None:
-            raise Unreadable(kind, 0, judged.st_mtime_ns)
-        try:
-            descriptor = os.open(parts[-1], _FILE, dir_fd=folder)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
-            raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
+        status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+        return read_at(folder, parts[-1], status, limit)
+
+
+def read_at(
+    folder: int, name: str, judged: os.stat_result, limit: int
+) -> tuple[bytes, Signature]:
+    """As `read_whole`, in a folder that is open, of a file whose status is known."""
+    kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
+    if kind is not None:
+        raise Unreadable(kind, 0, judged.st_mtime_ns)
+    try:
+        descriptor = os.open(name, _FILE, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
+        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
     try:
         return _read_open(descriptor, limit)
     finally:
@@ -199,15 +242,14 @@ def _read_open(descriptor: int, limit: int) -> tuple[bytes, Signature]:
     if before.st_size > limit:
         reason = f"larger than the limit of {limit} bytes"
         raise Unreadable(reason, before.st_size, before.st_mtime_ns, oversize=True)
-    data = bytearray()
-    while chunk := os.read(descriptor, min(limit + 1 - len(data), 1 << 20)):
-        data += chunk
-        if len(data) > limit:
-            break
-    after = signature_of(os.fstat(descriptor))
-    if after != signature_of(before) or len(data) != after.size:
+    data = os.read(descriptor, before.st_size)
+    while len(data) < before.st_size and (more := os.read(descriptor, 1 << 20)):
+        data += more  # one read gives 2 GiB at the most, and less where a signal came
+    after = os.fstat(descriptor)
+    signature = signature_of(after)
+    if signature != signature_of(before) or len(data) != after.st_size:
         raise BlockingIOError("it changed while it was read")
-    return bytes(data), after
+    return data, signature
 
 
 # ---------------------------------------------------------------- writing
@@ -220,6 +262,22 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file as short as it goes, for those that are written by the ten thousand."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(descriptor, data)
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of it, in as many calls as the system wants."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def write_durable(path: Path, data: bytes) -> None:
@@ -253,12 +311,17 @@ def publish(staged: Path, base: Path, parts: tuple[str, ...], *, make: bool = Fa
         OSError: a folder on the way is missing or no folder, or a directory has that name.
     """
     with folder_beneath(base, parts[:-1], make=make) as folder:
-        try:
-            os.rename(staged, parts[-1], dst_dir_fd=folder)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _carry_over(staged, parts[-1], folder)
+        publish_at(staged, folder, parts[-1])
+
+
+def publish_at(staged: Path, folder: int, name: str) -> None:
+    """As `publish`, in a folder that is open."""
+    try:
+        os.rename(staged, name, dst_dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _carry_over(staged, name, folder)
 
 
 def _carry_over(staged: Path, name: str, folder: int) -> None:
@@ -285,11 +348,22 @@ def remove_beneath(base: Path, parts: tuple[str, ...]) -> None:
     """Remove a file beneath `base`, if it is there and is none of the user's directories."""
     try:
         with folder_beneath(base, parts[:-1]) as folder:
-            os.unlink(parts[-1], dir_fd=folder)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            remove_at(folder, parts[-1])
+    except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        if error.errno not in (errno.ELOOP, errno.EPERM):
+        if error.errno != errno.ELOOP:
+            raise
+
+
+def remove_at(folder: int, name: str) -> None:
+    """As `remove_beneath`, in a folder that is open."""
+    try:
+        os.unlink(name, dir_fd=folder)
+    except (FileNotFoundError, IsADirectoryError):
+        return
+    except OSError as error:
+        if error.errno != errno.EPERM:
             raise
 
 

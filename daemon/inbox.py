@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -68,14 +68,23 @@ class Scan:
 
 
 def scan(inbox: Path) -> Scan:
-    """List everything in the inbox and its folders that may concern us. Never follows a link."""
+    """List everything in the inbox and its folders that may concern us, and how each file looks.
+    Never follows a link."""
     result = Scan(identity=identity_of(inbox))
     if result.identity is not None:
-        below = [""]
-        while below:  # no recursion: folders may nest deeper than Python's stack
-            folder = below.pop()
-            below += _list(inbox / folder, folder, result.found)
+        for name, entry in _walk(inbox):
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue  # gone since it was listed
+            result.found[name] = signature_of(status)
     return result
+
+
+def glance(inbox: Path, known: Container[str]) -> list[str]:
+    """The names that may concern us and are not known yet: far cheaper than a scan, as no file is
+    looked at."""
+    return [name for name, _ in _walk(inbox) if name not in known]
 
 
 def identity_of(inbox: Path) -> tuple[int, int] | None:
@@ -87,23 +96,19 @@ def identity_of(inbox: Path) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-def _list(folder: Path, below: str, found: dict[str, Signature]) -> list[str]:
-    """Add what a folder holds to `found`; which folders are in it."""
-    folders = []
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if _may_be_taken(entry.name):
-                    try:
-                        status = entry.stat(follow_symlinks=False)
-                    except OSError:
-                        continue  # gone since it was listed
-                    found[name_to_text(below + entry.name)] = signature_of(status)
-                elif not _is_closed(entry.name) and entry.is_dir(follow_symlinks=False):
-                    folders.append(f"{below}{entry.name}/")
-    except OSError as error:
-        _log.warning("a folder of the inbox cannot be listed", folder=below, error=str(error))
-    return folders
+def _walk(inbox: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    below = [""]
+    while below:  # no recursion: folders may nest deeper than Python's stack
+        folder = below.pop()
+        try:
+            with os.scandir(inbox / folder) as entries:
+                for entry in entries:
+                    if _may_be_taken(entry.name):
+                        yield name_to_text(folder + entry.name), entry
+                    elif not _is_closed(entry.name) and entry.is_dir(follow_symlinks=False):
+                        below.append(f"{folder}{entry.name}/")
+        except OSError as error:
+            _log.warning("a folder of the inbox cannot be listed", folder=folder, error=str(error))
 
 
 class Hints:

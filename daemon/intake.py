@@ -7,23 +7,26 @@ Requests stay where they are; what claims one is its durable event. Control file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import structlog
 
-from daemon.blobs import BlobStore, without_long_strings
+from daemon.blobs import BlobStore
 from daemon.clock import Clock
-from daemon.decisions import Accept, Cancel, Command, Reject, Retry, decide
+from daemon.controls import Controls
+from daemon.decisions import Accept, Decision, Reject, decide
 from daemon.disk import Disk
-from daemon.errors import Conflict, LogFull
-from daemon.eventlog import EventLog
-from daemon.events import Event, JobAccepted
-from daemon.files import Signature, remove_beneath, text_to_name
-from daemon.inbox import CONTROLS, Hints, Watcher, scan
-from daemon.looking import Bad, Busy, Gone, Good, Look, Looker
+from daemon.errors import LogError, LogFull
+from daemon.eventlog import Append, EventLog
+from daemon.events import JobAccepted
+from daemon.files import Signature
+from daemon.inbox import CONTROLS
+from daemon.looking import Bad, Busy, Gone, Good, Looker
+from daemon.lookout import Lookout
 from daemon.publisher import Publisher
+from daemon.recall import Recall
 from daemon.requests import body_digest
 from daemon.settings import Settings
 from daemon.state import State
@@ -51,7 +54,7 @@ class Intake:
     """Takes in what is dropped, until it is cancelled.
 
     Args:
-        settings: the inbox, how often to look, how long a file must rest.
+        settings: how long a file must rest.
         clock: for waiting and for the ids of jobs.
         log: where decisions go.
         state: what they are made from.
@@ -59,6 +62,7 @@ class Intake:
         blobs: where long strings of requests go.
         disk: whether there is room.
         publisher: who writes and removes results.
+        recall: who keeps requests for those who run them.
     """
 
     def __init__(
@@ -71,6 +75,7 @@ class Intake:
         blobs: BlobStore,
         disk: Disk,
         publisher: Publisher,
+        recall: Recall,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -80,125 +85,210 @@ class Intake:
         self._blobs = blobs
         self._disk = disk
         self._publisher = publisher
+        self._recall = recall
         self._woken = asyncio.Event()
-        self.hints = Hints(self._woken.set)
-        self._watcher = Watcher(settings.inbox, self.hints) if settings.watch else None
-        self._seen: dict[str, Signature] = {}
+        self.lookout = Lookout(settings, clock, self._woken.set)
         self._resting: dict[str, _Rest] = {}
-        self._obeyed: dict[str, str] = {}
-        """Control files that could not be removed, by name: each is obeyed once all the same."""
-        self._next_scan = 0.0
+        self._controls = Controls(settings, log, state, looker, publisher)
+        self._scanned = False  # since the backlog was empty
         self._looked = asyncio.Condition()
         self._looks = 0
 
     @property
-    def resting(self) -> bool:
-        """Whether a file is there that may still be being written."""
-        return bool(self._resting)
+    def busy(self) -> bool:
+        """Whether something is there that is not decided, or may still be being written."""
+        return bool(self._resting or self.lookout.backlog)
 
     async def look_everywhere(self) -> None:
         """Wait until the whole inbox was looked at, and all that was found is decided."""
         async with self._looked:
             wanted = self._looks + 2  # one may be half done
             while self._looks < wanted:
-                self.hints.tell(None)
+                self.lookout.hints.tell(None)
                 await self._looked.wait()
 
     async def run(self) -> None:
         """Watch first, then scan, so that nothing falls between; and so on for ever."""
         try:
-            if self._watcher is not None:
-                await asyncio.to_thread(self._watcher.start)
+            await self.lookout.start()
             while True:
                 await self._turn()
-                await self._wait()
+                if not self.lookout.backlog or self._disk.paused:
+                    await self._wait()
         finally:
-            if self._watcher is not None:
-                await asyncio.to_thread(self._watcher.stop)
+            await self.lookout.stop()
 
     async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(max(0.0, self._next_scan - self._clock.monotonic())):
-                await self._woken.wait()
-        except TimeoutError:
-            pass
+        loop = asyncio.get_running_loop()
+        alarm = loop.call_later(self.lookout.seconds_left(), self._woken.set)
+        await self._woken.wait()
+        alarm.cancel()
 
     async def _turn(self) -> None:
+        """Look around, and decide some of what waits for it."""
         self._woken.clear()
-        names, rescan = self.hints.take()
-        scans = rescan or self._clock.monotonic() >= self._next_scan
-        if scans:
-            names = list(dict.fromkeys([*names, *await self._scan()]))
+        self._scanned |= await self.lookout.look(self._resting.__contains__)
         self._disk.check()
-        controls = [name for name in names if name.endswith(CONTROLS)]
         if not self._disk.paused:
-            await self._take_all([name for name in names if not name.endswith(CONTROLS)])
-        for name in controls:  # after the requests they may be about
-            await self._control(name)
-        if scans:
+            names = self.lookout.backlog.take(CHUNK)
+            controls = [name for name in names if name.endswith(CONTROLS)]
+            await self._take([name for name in names if not name.endswith(CONTROLS)])
+            for name in controls:  # after the requests they may be about
+                await self._control(name)
+        if self._scanned and (not self.lookout.backlog or self._disk.paused):
+            self._scanned = False
             self._publisher.settle_all()
             async with self._looked:
                 self._looks += 1
                 self._looked.notify_all()
 
-    # ------------------------------------------------------------ looking
+    # ------------------------------------------------------------ requests
 
-    async def _scan(self) -> list[str]:
-        """All names that are not as they were when they were decided."""
-        began = self._clock.monotonic()
-        result = await asyncio.to_thread(scan, self._settings.inbox)
-        if self._watcher is not None and await asyncio.to_thread(
-            self._watcher.heal, result.identity
-        ):
-            result = await asyncio.to_thread(scan, self._settings.inbox)
-        took = self._clock.monotonic() - began
-        self._next_scan = self._clock.monotonic() + max(self._settings.scan_interval, 50 * took)
-        for name in [name for name in self._seen if name not in result.found]:
-            del self._seen[name]
-        return [
-            name for name, signature in result.found.items() if self._seen.get(name) != signature
-        ]
+    async def _take(self, names: Sequence[str]) -> None:
+        """Look at some files and decide what they come to; comes back when it is durable."""
+        if not names:
+            return
+        looks = await asyncio.to_thread(self._looker.look_all, names, self.lookout.seen)
+        batch: list[Good | Bad] = []
+        try:
+            for look in looks:
+                match look:
+                    case Gone():
+                        self._resting.pop(look.name, None)
+                    case Busy():
+                        self._later(look.name, _SOON)
+                    case Bad() if self._rests(look):
+                        continue
+                    case Good() if look.long or look.request.envelope.id is not None:
+                        await self._decide_all(batch)  # an id must see every earlier one
+                        await self._decide_all([look])
+                        batch = []
+                    case _:
+                        batch.append(look)
+            await self._decide_all(batch)
+        except LogFull:  # they stay where they are; the next scan finds them again
+            self._disk.check()
 
-    async def _take_all(self, names: Sequence[str]) -> None:
-        for start in range(0, len(names), CHUNK):
-            chunk = names[start : start + CHUNK]
-            looks = await asyncio.to_thread(self._looker.look_all, chunk, self._seen)
-            try:
-                await self._take(looks)
-            except LogFull:  # they stay where they are; the next scan finds them again
-                self._disk.check()
-                return
-
-    async def _take(self, looks: Sequence[Look]) -> None:
-        """Decide what was seen; comes back when all of it is durable.
+    async def _decide_all(self, looks: Sequence[Good | Bad]) -> None:
+        """Decide all of them together; where one of them breaks it, each for itself.
 
         Raises:
-            LogFull: there was no room for some of it.
+            LogFull: there was no room.
         """
-        under_way: list[asyncio.Task[None]] = []
-        for look in looks:
-            if isinstance(look, Good) and look.request.envelope.id is not None and under_way:
-                await asyncio.wait(under_way)  # an id must see every earlier one
-            under_way.append(asyncio.create_task(self._decide(look)))
-        for look, error in zip(
-            looks, await asyncio.gather(*under_way, return_exceptions=True), strict=True
-        ):
-            if isinstance(error, LogFull | HandlerError):
-                raise LogFull(str(error))
-            if error is not None:  # the next scan finds it again
-                _log.error("a request cannot be taken in", request=look.name, exc_info=error)
+        try:
+            await self._decide(looks)
+        except LogError:
+            raise
+        except Exception as error:
+            if len(looks) == 1:  # the next scan finds it again
+                _log.error("a request cannot be taken in", request=looks[0].name, exc_info=error)
+            else:
+                for look in looks:
+                    await self._decide_all([look])
 
-    async def _decide(self, look: Look, *, again: bool = False) -> None:
-        match look:
-            case Gone():
-                self._resting.pop(look.name, None)
-            case Busy():
-                self._later(look.name, _SOON)
-            case Bad():
-                if not self._rests(look):
-                    await self._reject(look, again)
-            case Good():
-                await self._accept(look, again)
+    async def _decide(self, looks: Sequence[Good | Bad], *, again: bool = False) -> None:
+        """Decide what was seen under some names; comes back when it is durable.
+
+        Raises:
+            LogFull: there was no room.
+        """
+        wishes = [await self._wish(look, again) for look in looks]
+        decisions = [decide(self._state, wish) for wish in wishes]
+        appends = [
+            Append(decision.events, decision.subject, decision.job, decision.version)
+            for decision in decisions
+            if decision.events
+        ]
+        try:
+            if appends:
+                await self._log.append_all(appends)
+        finally:
+            self._release(wishes)
+        self._settle(looks, decisions)
+
+    async def _wish(self, look: Good | Bad, again: bool) -> Accept | Reject:
+        """What is asked of the state; long strings are durable by then.
+
+        Raises:
+            LogFull: there was no room for them.
+        """
+        if isinstance(look, Good):
+            blobs = await self._stored(look.long) if look.long else {}
+            return Accept(
+                look.name, look.key, self._clock.new_id(), self._accepted(look, blobs), again
+            )
+        return Reject(
+            look.name,
+            look.key,
+            look.request_sha256,
+            look.task,
+            look.labels,
+            look.problem,
+            again,
+        )
+
+    def _accepted(self, look: Good, blobs: Mapping[str, str]) -> JobAccepted:
+        request, envelope = look.request, look.request.envelope
+        return JobAccepted(
+            request_sha256=look.request_sha256,
+            content_sha256=look.key,
+            task=request.task,
+            provider=envelope.provider or self._settings.provider,
+            request_id=envelope.id,
+            body_sha256=body_digest(request.raw) if envelope.id is not None else None,
+            request=look.raw,
+            blobs=blobs,
+            labels=envelope.labels,
+        )
+
+    async def _stored(self, long: Mapping[str, str]) -> dict[str, str]:
+        blobs: dict[str, str] = {}
+        try:
+            for pointer, text in long.items():
+                put = partial(self._blobs.put, text.encode())
+                blobs[pointer] = await self._disk.patiently(put)
+        except HandlerError as error:
+            raise LogFull(str(error)) from None
+        return blobs
+
+    def _release(self, wishes: Sequence[Accept | Reject]) -> None:
+        """The log names their blobs now, or never will."""
+        for wish in wishes:
+            for digest in wish.event.blobs.values() if isinstance(wish, Accept) else ():
+                self._blobs.release(digest)
+
+    # ------------------------------------------------------------ after the decision is durable
+
+    def _settle(self, looks: Sequence[Good | Bad], decisions: Sequence[Decision]) -> None:
+        """See to the answers that lie there."""
+        outdated = []
+        for look, decision in zip(looks, decisions, strict=True):
+            self.lookout.seen[look.name] = look.signature
+            self._resting.pop(look.name, None)
+            drop = self._state.newest(look.name)
+            job = self._state.jobs.get(drop.job or "") if drop is not None else None
+            if decision.events:
+                self._tell(look, decision)
+                if job is not None and not job.ended:
+                    outdated.append(look.name)
+            elif drop is not None and (job is None or job.ended):
+                self._publisher.ensure(look.name, drop)
+        if outdated:  # what lies there answers what those requests were before
+            self._publisher.remove(outdated)
+
+    def _tell(self, look: Good | Bad, decision: Decision) -> None:
+        if isinstance(look, Good):
+            if decision.job is not None:
+                self._recall.remember(decision.job, look.request)
+        else:
+            _log.info(
+                "request rejected",
+                request=look.name,
+                code=look.problem.code,
+                error=look.problem.message,
+            )
+
+    # ------------------------------------------------------------ files that are not whole
 
     def _rests(self, look: Bad) -> bool:
         """Whether it may still become whole, and is to be looked at again."""
@@ -215,136 +305,28 @@ class Intake:
         return True
 
     def _later(self, name: str, seconds: float) -> None:
-        asyncio.get_running_loop().call_later(seconds, self.hints.tell, name)
-
-    # ------------------------------------------------------------ deciding
-
-    async def _accept(self, look: Good, again: bool) -> None:
-        request, envelope = look.request, look.request.envelope
-        raw, long = without_long_strings(request.raw)
-        blobs: dict[str, str] = {}
-        for pointer, text in long.items():
-            put = partial(self._blobs.put, text.encode())
-            blobs[pointer] = await self._disk.patiently(put)
-        event = JobAccepted(
-            request_sha256=look.request_sha256,
-            content_sha256=look.key,
-            task=request.task,
-            provider=envelope.provider or self._settings.provider,
-            request_id=envelope.id,
-            body_sha256=body_digest(request.raw) if envelope.id is not None else None,
-            request=raw,
-            blobs=blobs,
-            labels=envelope.labels,
-        )
-        command = Accept(look.name, look.key, self._clock.new_id(), event, again)
-        try:
-            events = await self._apply(command)
-        finally:
-            for digest in blobs.values():
-                self._blobs.release(digest)
-        self._decided(look, events)
-
-    async def _reject(self, look: Bad, again: bool) -> None:
-        command = Reject(
-            look.name,
-            look.key,
-            look.request_sha256,
-            look.task,
-            look.labels,
-            look.problem,
-            again,
-        )
-        events = await self._apply(command)
-        if events:
-            _log.info(
-                "request rejected",
-                request=look.name,
-                code=look.problem.code,
-                error=look.problem.message,
-            )
-        self._decided(look, events)
-
-    def _decided(self, look: Good | Bad, events: Sequence[Event]) -> None:
-        """After the decision is durable: see to the answer that lies there."""
-        self._seen[look.name] = look.signature
-        self._resting.pop(look.name, None)
-        drop = self._state.newest(look.name)
-        if drop is None:
-            return
-        job = self._state.jobs.get(drop.job or "")
-        if job is not None and not job.ended:
-            if events:  # what lies there answers what the request was before
-                self._publisher.remove(look.name)
-        elif not events:
-            self._publisher.ensure(look.name, drop)
-
-    async def _apply(self, command: Command) -> Sequence[Event]:
-        """Decide and append, again and again while others are faster; what came of it is durable.
-
-        Raises:
-            LogFull: there was no room.
-        """
-        while True:
-            decision = decide(self._state, command)
-            if not decision.events:
-                return ()
-            try:
-                await self._log.append(
-                    decision.job, decision.version, decision.events, subject=decision.subject
-                )
-                return decision.events
-            except Conflict:
-                await self._log.append(None, None, ())  # until what was faster is durable
+        asyncio.get_running_loop().call_later(seconds, self.lookout.hints.tell, name)
 
     # ------------------------------------------------------------ control files
 
     async def _control(self, file: str) -> None:
-        """Do what a control file says, and remove it once that is durable."""
         stem, _, verb = file.rpartition(".")
         name = stem if stem.endswith((".json", ".jsonl")) else stem + ".json"
-        key = await asyncio.to_thread(self._looker.key_of, file)
-        if key is None or self._obeyed.get(file) == key:
-            return  # done already; the watcher told twice
-        if await self._is_undecided(name):
+        if name in self._resting or await self._is_undecided(name):
+            self.lookout.hints.tell(name)  # before all others
             self._later(file, 2 * _SOON)
             return
         try:
-            done = await (self._cancel(name) if verb == "cancel" else self._retry(name, key))
+            await self._controls.obey(file, name, verb, self._judge_again)
         except LogFull:
             self._disk.check()
-            return
-        if not done:
-            _log.warning(f"nothing to {verb}", request=name, file=file)
-        parts = tuple(text_to_name(file).split("/"))
-        await asyncio.to_thread(remove_beneath, self._settings.inbox, parts)
-        self._obeyed.pop(file, None)
-        if await asyncio.to_thread(self._looker.key_of, file) == key:  # a directory, or not ours
-            self._obeyed[file] = key
+
+    async def _judge_again(self, name: str) -> None:
+        look = await asyncio.to_thread(self._looker.look, name)
+        if isinstance(look, Good | Bad):
+            await self._decide([look], again=True)
 
     async def _is_undecided(self, name: str) -> bool:
         """Whether a request of that name lies there that has not been taken in as it is now."""
-        if name in self._resting:
-            return True
-        look = await asyncio.to_thread(self._looker.look, name, self._seen.get(name))
+        look = await asyncio.to_thread(self._looker.look, name, self.lookout.seen.get(name))
         return look is not None and not isinstance(look, Gone)
-
-    async def _cancel(self, name: str) -> bool:
-        """Cancel every job of a name that has not ended."""
-        drops = self._state.drops.get(name, {}).values()
-        jobs = [drop.job for drop in drops if drop.job is not None]
-        return any([bool(await self._apply(Cancel(job))) for job in jobs])
-
-    async def _retry(self, name: str, key: str) -> bool:
-        """Run the newest job of a name again; judge again what was rejected."""
-        drop = self._state.newest(name)
-        if drop is None:
-            return False
-        if drop.job is None:
-            look = await asyncio.to_thread(self._looker.look, name)
-            await self._decide(look or Gone(name), again=True)
-            return True
-        events = await self._apply(Retry(drop.job, key))
-        if events:
-            self._publisher.remove(name)
-        return bool(events)

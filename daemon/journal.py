@@ -14,8 +14,8 @@ from typing import Literal
 
 from daemon.errors import error_of
 from daemon.events import ArtifactSaved, ProviderAnswered, ProviderRequested, Recorded
+from daemon.jobs import Job
 from daemon.lines import compact
-from daemon.state import Job
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome
 
 

@@ -12,9 +12,21 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from pydantic_core import from_json, to_json
 
 from daemon.errors import LogCorrupt
-from daemon.events import BY_TYPE, FIELDS, Event, Recorded
+from daemon.events import (
+    BY_TYPE,
+    FIELDS,
+    Event,
+    JobAccepted,
+    JobStarted,
+    Recorded,
+    RequestMatched,
+    ResultEmitted,
+)
 from handlers.contract import Json
 
 NO_HASH = "0" * 64
@@ -23,20 +35,26 @@ NO_HASH = "0" * 64
 MAX_LEVELS = 80
 """How deeply a line may nest: a request may do so 64 levels, and stands inside of it."""
 
+_VALUES = {kind: attrgetter(*names, "TYPE") for kind, names in FIELDS.items()}
+"""The values of an event's data; with its TYPE behind them, so that it is always a tuple."""
+
+_OURS = frozenset({JobAccepted, JobStarted, RequestMatched, ResultEmitted})
+"""Events of which every value is ours, or came through the strict door."""
+
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def compact(value: Json) -> str:
-    """JSON on one line, as short as it goes; the one way anything is written to the log."""
+    """JSON on one line, as short as it goes; the one way digests are taken of."""
     return _ENCODER.encode(value)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An event and its data as text, ready to become a line."""
+    """An event and its data as JSON, ready to become a line."""
 
     event: Event
-    data: str
+    data: bytes
 
 
 def draft(event: Event) -> Draft:
@@ -46,17 +64,24 @@ def draft(event: Event) -> Draft:
     its own), what comes nearest to it stands instead: no answer is lost because of what is in it,
     and nothing else that waits to be written either.
     """
-    data = {name: getattr(event, name) for name in FIELDS[type(event)]}
+    kind = type(event)
+    data = dict(zip(FIELDS[kind], _VALUES[kind](event), strict=False))
     try:
-        text = compact(data)
-        text.encode()
-        sound = text.count("[") + text.count("{") <= MAX_LEVELS or not _is_too_deep(data)
+        written = to_json(data)
+        sound = kind in _OURS or _is_sound(data, written)
     except (TypeError, ValueError, RecursionError):
         sound = False
-    if sound:
-        return Draft(event, text)
-    data = {name: _nearest(value) for name, value in data.items()}
-    return Draft(replace(event, **data), compact(data))
+    if not sound:
+        data = {name: _nearest(value) for name, value in data.items()}
+        event, written = replace(event, **data), to_json(data)
+    return Draft(event, written)
+
+
+def _is_sound(data: Mapping[str, Json], written: bytes) -> bool:
+    """Whether data are JSON and nothing else: they read back as they were."""
+    if written.count(b"[") + written.count(b"{") > MAX_LEVELS and _is_too_deep(data):
+        return False
+    return bool(from_json(written, allow_inf_nan=False) == data)
 
 
 def _is_too_deep(data: Json) -> bool:
@@ -86,7 +111,7 @@ def _nearest(value: object, levels: int = 64) -> Json:
 
 
 def encode(
-    recorded: Recorded, source: str, prevhash: str, data: str | None = None
+    recorded: Recorded, source: str, prevhash: str, data: bytes | None = None
 ) -> tuple[bytes, str]:
     """The line of an event, with its newline, and the line's hash.
 
@@ -94,21 +119,23 @@ def encode(
         recorded: the event; its `event` must not be None.
         source: the CloudEvents source, "/darkroom/<root id>".
         prevhash: the hash of the line before.
-        data: the event's data, where it is text already.
+        data: the event's data, where it is JSON already.
     """
     event = recorded.event
     if event is None:
         raise ValueError("an event of an unknown type cannot be written")
     data = draft(event).data if data is None else data
-    subject = f'"subject":{compact(recorded.subject)},' if recorded.subject is not None else ""
+    subject = (
+        f'"subject":{to_json(recorded.subject).decode()},' if recorded.subject is not None else ""
+    )
     job = f'"job":"{recorded.job}",' if recorded.job is not None else ""
-    body = (
+    head = (
         f'{{"specversion":"1.0","id":"{recorded.id}","source":"{source}","type":"{event.TYPE}",'
-        f'{subject}"time":"{recorded.time}","sequence":"{recorded.sequence:016d}",{job}'
-        f'"data":{data},"prevhash":"{prevhash}"'
-    ).encode()
+        f'{subject}"time":"{recorded.time}","sequence":"{recorded.sequence:016d}",{job}"data":'
+    )
+    body = b'%b%b,"prevhash":"%b"' % (head.encode(), data, prevhash.encode())
     digest = hashlib.sha256(body).hexdigest()
-    return body + f',"hash":"{digest}"}}\n'.encode(), digest
+    return b'%b,"hash":"%b"}\n' % (body, digest.encode()), digest
 
 
 def decode(line: bytes, where: str, prevhash: str | None = None) -> tuple[Recorded, str]:
@@ -125,7 +152,7 @@ def decode(line: bytes, where: str, prevhash: str | None = None) -> tuple[Record
     """
     body, mark, _ = line.rpartition(b',"hash":"')
     try:
-        fields_ = json.loads(line)
+        fields_ = from_json(line, allow_inf_nan=False)
         digest = fields_["hash"]
         if not mark or hashlib.sha256(body).hexdigest() != digest:
             raise LogCorrupt(where, "the line's hash does not fit its bytes")

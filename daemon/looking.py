@@ -6,13 +6,24 @@ parses. Anything else may still be being written, so it must rest before it is r
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from daemon.blobs import LONG, without_long_strings
 from daemon.errors import BadRequest, Problem
-from daemon.files import Signature, Unreadable, read_whole, signature_beneath, text_to_name
-from daemon.requests import MAX_LABELS, PLANNED_TASKS, Door, Request, content_digest, digest_of
+from daemon.files import (
+    NO_SIGNATURE,
+    OpenFolders,
+    Signature,
+    Unreadable,
+    read_at,
+    signature_of,
+    status_beneath,
+    text_to_name,
+)
+from daemon.requests import MAX_LABELS, PLANNED_TASKS, Door, Request, digests_of
 from daemon.strictjson import parse_json
 from handlers.contract import Json
 
@@ -40,6 +51,10 @@ class Good:
     name: str
     signature: Signature
     request: Request
+    raw: Mapping[str, Json]
+    """The whole of it, with "" in the place of each long string."""
+    long: Mapping[str, str]
+    """The long strings, by JSON pointer."""
     request_sha256: str
     key: str
 
@@ -82,46 +97,54 @@ class Looker:
             names: relative to the inbox.
             seen: what each looked like then.
         """
-        looks = (self.look(name, seen.get(name)) for name in names)
-        return [look for look in looks if look is not None]
+        with OpenFolders(self._inbox) as folders:
+            looks = (self._look(name, seen.get(name), folders) for name in names)
+            return [look for look in looks if look is not None]
 
     def look(self, name: str, seen: Signature | None = None) -> Look | None:
         """Look at one; None where it is as it was."""
-        parts = tuple(text_to_name(name).split("/"))
+        with OpenFolders(self._inbox) as folders:
+            return self._look(name, seen, folders)
+
+    def _look(self, name: str, seen: Signature | None, folders: OpenFolders) -> Look | None:
+        *above, file = text_to_name(name).split("/")
         try:
-            signature = signature_beneath(self._inbox, parts)
-            if signature == seen:
+            folder = folders.of(tuple(above))
+            status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+            if seen is not None and seen == signature_of(status):
                 return None
-            data, signature = read_whole(self._inbox, parts, self._limit)
+            data, signature = read_at(folder, file, status, self._limit)
         except (FileNotFoundError, NotADirectoryError):
             return Gone(name)
         except BlockingIOError:
             return Busy(name)
         except Unreadable as error:
-            return _unreadable(name, signature, error)
+            return _unreadable(name, signature_of(status), error)
         except OSError as error:
             reason = Unreadable(f"not readable: {(error.strerror or '').lower()}", 0, 0)
-            return _unreadable(name, Signature(0, 0, 0, 0), reason)
+            return _unreadable(name, NO_SIGNATURE, reason)
         return self._judge(name, signature, data)
 
     def key_of(self, name: str) -> str | None:
         """What tells one drop of a control file from the next; None where it is gone."""
         try:
-            signature = signature_beneath(self._inbox, tuple(text_to_name(name).split("/")))
+            status = status_beneath(self._inbox, tuple(text_to_name(name).split("/")))
         except OSError:
             return None
-        return f"{signature.inode}:{signature.mtime_ns}:{signature.ctime_ns}"
+        return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
     def _judge(self, name: str, signature: Signature, data: bytes) -> Look:
         if name.endswith(QUEUE):
             return _queue(name, signature)
-        digest, key = digest_of(data), content_digest(data)
+        digest, key = digests_of(data)
         try:
             value = parse_json(data)
         except BadRequest as error:
             return Bad(name, signature, error.problem, key, digest)
         try:
-            return Good(name, signature, self._door.validate(value), digest, key)
+            request = self._door.validate(value)
+            raw, long = without_long_strings(request.raw) if len(data) > LONG else (request.raw, {})
+            return Good(name, signature, request, raw, long, digest, key)
         except BadRequest as error:
             task, labels = _echo(value)
             return Bad(name, signature, error.problem, key, digest, task, labels, whole=True)

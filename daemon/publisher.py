@@ -7,13 +7,12 @@ order, so an old answer never lands after the request it belonged to was replace
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 
 import structlog
 
 from daemon.batching import Batcher
-from daemon.eventlog import EventLog
+from daemon.eventlog import Append, EventLog
 from daemon.events import (
     JobEnded,
     Recorded,
@@ -45,7 +44,9 @@ class Publisher:
         idle: Callable[[], None] = lambda: None,
     ) -> None:
         self._idle = idle
-        self._batcher: Batcher[Put | Remove, Emitted] = Batcher("results", folder.work)
+        self._batcher: Batcher[Put | Remove, Emitted] = Batcher(
+            "results", folder.work, settled=self._placed
+        )
         self._log = log
         self._state = state
         self._under_way: dict[str, Put] = {}
@@ -60,30 +61,36 @@ class Publisher:
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
         for recorded in batch:
-            for name in self._concerned(recorded):
-                self.settle(name)
-
-    def _concerned(self, recorded: Recorded) -> Sequence[str]:
-        match recorded.event:
-            case JobEnded():
-                job = self._state.jobs.get(recorded.job or "")
-                return self._state.names_of(job) if job is not None else ()
-            case RequestRejected() | RequestMatched():
-                return (recorded.subject or "",)
-        return ()
+            match recorded.event:
+                case JobEnded():
+                    job = self._state.jobs.get(recorded.job or "")
+                    for name in self._state.names_of(job) if job is not None else ():
+                        self._settle(name, recorded)
+                case RequestRejected():
+                    self._settle(recorded.subject or "", recorded)
+                case RequestMatched():
+                    self._settle(recorded.subject or "")
 
     def settle_all(self) -> None:
         """Write every answer that is owed and not under way."""
         for name in tuple(self._state.owed):
-            self.settle(name)
+            self._settle(name)
 
-    def settle(self, name: str) -> None:
-        """Write the answer to a request, if one is owed and not under way."""
+    def _settle(self, name: str, ending: Recorded | None = None) -> None:
+        """Write the answer to a request, if one is owed and not under way.
+
+        Args:
+            name: the request's.
+            ending: the event that it tells of, where that happened just now; then no file can
+                hold it yet.
+        """
         answers, drop = self._state.owed.get(name), self._state.newest(name)
-        if answers is not None and drop is not None:
-            item = Put(name, drop, answers, unless_whole=True)
-            if item not in (self._under_way.get(name), self._saying.get(name)):
-                self._put(item)
+        if answers is None or drop is None:
+            return
+        for busy in (self._under_way.get(name), self._saying.get(name)):
+            if busy is not None and (busy.answers, busy.drop) == (answers, drop):
+                return
+        self._put(Put(name, drop, answers, unless_whole=ending is None, ending=ending))
 
     def ensure(self, name: str, drop: Drop) -> None:
         """Write an answer again if it is missing, torn, or another one."""
@@ -92,34 +99,50 @@ class Publisher:
         if answers:
             self._put(Put(name, drop, answers, unless_whole=True))
 
-    def remove(self, name: str) -> None:
-        """Take away an answer to what the request was before."""
-        self._batcher.put(Remove(name))
+    def remove(self, names: Sequence[str]) -> None:
+        """Take away the answers to what these requests were before."""
+        self._batcher.put(Remove(tuple(names)))
 
     def _put(self, item: Put) -> None:
         self._under_way[item.name] = item
-        self._batcher.put(item).add_done_callback(lambda future: self._done(item, future))
+        self._batcher.put(item)
 
-    def _done(self, item: Put, future: asyncio.Future[Emitted]) -> None:
-        self._over(self._under_way, item)
-        error = future.exception()
-        if error is not None:
-            self._complain(item, error)
-            return
-        emitted = future.result()
+    def _placed(
+        self, items: Sequence[Put | Remove], replies: Sequence[Emitted | Exception]
+    ) -> None:
+        """After a batch of files is in place: say so in the log, once for all of them."""
+        news: list[Put] = []
+        appends: list[Append] = []
+        for item, reply in zip(items, replies, strict=True):
+            if isinstance(item, Remove):
+                continue
+            self._over(self._under_way, item)
+            if isinstance(reply, Exception):
+                self._complain(item, reply)
+            elif self._is_news(item, reply):
+                # Until that is durable the answer is still owed; it is not said twice all the same.
+                self._saying[item.name] = item
+                news.append(item)
+                event = ResultEmitted(item.drop.job, item.answers, reply.file)
+                appends.append(Append((event,), item.name))
+        if news:
+            self._log.append_all(appends).add_done_callback(lambda _: self._said(news))
+        elif not self.busy:
+            self._idle()
+
+    def _is_news(self, item: Put, emitted: Emitted) -> bool:
         owed = self._state.owed.get(item.name) == item.answers
-        if emitted.written or (owed and self._saying.get(item.name) != item):
-            event = ResultEmitted(item.drop.job, item.answers, emitted.file)
-            # Until that is durable the answer is still owed; it is not said twice all the same.
-            self._saying[item.name] = item
-            said = self._log.append(None, None, [event], subject=item.name)
-            said.add_done_callback(lambda _: self._over(self._saying, item))
+        return emitted.written or (owed and self._saying.get(item.name) != item)
+
+    def _said(self, items: Sequence[Put]) -> None:
+        for item in items:
+            self._over(self._saying, item)
+        if not self.busy:
+            self._idle()
 
     def _over(self, items: dict[str, Put], item: Put) -> None:
         if items.get(item.name) is item:
             del items[item.name]
-        if not self.busy:
-            self._idle()
 
     def _complain(self, item: Put, error: BaseException) -> None:
         if (item.name, item.answers) not in self._complained:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from daemon.errors import UsageError
 from daemon.events import Recorded
+from daemon.jobs import Job
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
-from daemon.state import Drop, Job, State
+from daemon.state import Drop, State
 from handlers.contract import Json
 
 POLL_SECONDS = 0.2

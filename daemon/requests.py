@@ -12,6 +12,7 @@ import posixpath
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Annotated, Any, ClassVar
@@ -211,16 +212,37 @@ def digest_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def content_digest(data: bytes) -> str:
-    """The digest that tells one request from another: white space around it does not count, as a
-    writer may add its last newline after we looked."""
-    return digest_of(data.strip(WHITE))
+def digests_of(data: bytes) -> tuple[str, str]:
+    """The digest of a request's bytes, and the one that tells it from another: there white space
+    around it does not count, as a writer may add its last newline after we looked."""
+    digest, content = digest_of(data), data.strip(WHITE)
+    return digest, digest if len(content) == len(data) else digest_of(content)
 
 
 def body_digest(raw: Mapping[str, Json]) -> str:
     """The digest of a request's meaning: its JSON value, however it is spelled (for `id`)."""
     text = json.dumps(raw, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return digest_of(text.encode("utf-8", "surrogatepass"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """How the fields of a task may be spelled."""
+
+    shared: Mapping[str, str]
+    """Spelling -> field of the envelope."""
+    own: Mapping[str, str]
+    """Spelling -> field of the task."""
+    planned: frozenset[str]
+    """Fields that this version refuses."""
+
+
+@cache
+def _names_of(model: type[TaskRequest]) -> _Names:
+    shared = {name: name for name in Envelope.model_fields} | dict(Envelope.ALIASES)
+    own = {name: name for name in model.model_fields} | dict(model.ALIASES)
+    shared = {spelled: name for spelled, name in shared.items() if spelled not in own}
+    return _Names(shared, own, frozenset(NOT_YET) - set(own))
 
 
 @dataclass(slots=True)
@@ -236,41 +258,47 @@ class _Validation:
     """Field -> how the caller spelled it."""
 
     def request(self) -> Request:
-        named = self._canonical()
-        shared = {k: v for k, v in named.items() if k in Envelope.model_fields}
-        own = {k: v for k, v in named.items() if k not in Envelope.model_fields}
+        shared, own = self._sorted()
         envelope = self._model(Envelope, shared)
         fields = self._model(self.handler.request, own)
-        out_dir = named.get("out_dir")  # judged whatever else of the envelope is wrong
+        out_dir = shared.get("out_dir")  # judged whatever else of the envelope is wrong
         folder = self._folder(out_dir) if isinstance(out_dir, str) and out_dir else None
         if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
             raise _refusal(self.faults[:MAX_FAULTS])
         return Request(self.task, envelope, fields, self.value, folder)
 
-    def _canonical(self) -> dict[str, Json]:
-        """The object under its fields' own names; what is not for a model is judged here."""
-        aliases = {**Envelope.ALIASES, **self.handler.request.ALIASES}
-        named: dict[str, Json] = {}
-        known = {*self._known_names(), *NOT_YET, "task", "$schema"}
-        unknown = [name for name in self.value if name not in known]
-        untold = frozenset(unknown[MAX_FAULTS:])  # there may be millions
+    def _sorted(self) -> tuple[dict[str, Json], dict[str, Json]]:
+        """The object under its fields' own names, the envelope's and the task's apart; what is not
+        for a model is judged here."""
+        names = _names_of(self.handler.request)
+        shared: dict[str, Json] = {}
+        own: dict[str, Json] = {}
+        unknown = 0
         for spelled, given in self.value.items():
-            if spelled in untold:
+            if spelled in ("task", "$schema"):
                 continue
-            name = aliases.get(spelled, spelled)
-            if name in ("task", "$schema"):
-                continue
-            if name in NOT_YET and name not in self.handler.request.model_fields:
-                default, purpose = NOT_YET[name]
-                if type(given) is not type(default) or given != default:  # false is not 0
-                    self._fault(spelled, f"this version has no {purpose} yet; leave it out")
-            elif name in named:
-                self._fault(spelled, f"given twice, also as {_quoted(self.typed[name])}")
-            else:
-                number = isinstance(given, int | float) and not isinstance(given, bool)
-                named[name] = given / 1000 if spelled == "timeoutMs" and number else given
-                self.typed[name] = spelled
-        return named
+            if spelled in names.own:
+                self._put(own, names.own[spelled], spelled, given)
+            elif spelled in names.shared:
+                self._put(shared, names.shared[spelled], spelled, given)
+            elif spelled in names.planned:
+                self._not_yet(spelled, given)
+            elif (unknown := unknown + 1) <= MAX_FAULTS:  # there may be millions
+                self._put(own, spelled, spelled, given)
+        return shared, own
+
+    def _put(self, named: dict[str, Json], name: str, spelled: str, given: Json) -> None:
+        if name in named:
+            self._fault(spelled, f"given twice, also as {_quoted(self.typed[name])}")
+            return
+        number = isinstance(given, int | float) and not isinstance(given, bool)
+        named[name] = given / 1000 if spelled == "timeoutMs" and number else given
+        self.typed[name] = spelled
+
+    def _not_yet(self, spelled: str, given: Json) -> None:
+        default, purpose = NOT_YET[spelled]
+        if type(given) is not type(default) or given != default:  # false is not 0
+            self._fault(spelled, f"this version has no {purpose} yet; leave it out")
 
     def _model(self, model: type[BaseModel], values: dict[str, Json]) -> BaseModel | None:
         try:
@@ -299,8 +327,8 @@ class _Validation:
         self.faults.append(fault_at(pointer, message))
 
     def _known_names(self) -> list[str]:
-        own = self.handler.request
-        return [*Envelope.model_fields, *own.model_fields, *Envelope.ALIASES, *own.ALIASES]
+        names = _names_of(self.handler.request)
+        return [*names.shared, *names.own]
 
     def _folder(self, out_dir: str) -> str | None:
         """`out_dir` relative to the output root; lexically, as links are judged when it is used."""

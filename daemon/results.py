@@ -9,21 +9,24 @@ five times what the log does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 from pydantic_core import to_json
 
 from daemon.errors import DarkroomError
 from daemon.events import JobEnded, Recorded, RequestRejected
 from daemon.files import (
+    OpenFolders,
     Unreadable,
     fitted,
     name_to_text,
-    publish,
+    publish_at,
     read_whole,
-    remove_beneath,
+    remove_at,
     text_to_name,
+    write_file,
 )
 from daemon.state import Drop
 from handlers.contract import Json
@@ -120,8 +123,7 @@ def result_parts(name: str) -> tuple[str, ...]:
     return (*folders, fitted(file if stem.endswith((".json", ".jsonl")) else stem, RESULT))
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """Write a result. `unless_whole`: only where there is none, or a torn or another one."""
 
     name: str
@@ -129,18 +131,19 @@ class Put:
     answers: int
     """The sequence of the event that ended its job, or that rejected it."""
     unless_whole: bool = False
+    ending: Recorded | None = None
+    """That event, where it is at hand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Take away the result of a drop that another one has replaced."""
+class Remove(NamedTuple):
+    """Take away the results of drops that others have replaced."""
 
-    name: str
+    names: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Emitted:
-    """A result is in place: in which file, and whether it had to be written."""
+class Emitted(NamedTuple):
+    """A result is in place: in which file (none where some were removed), and whether it had to be
+    written."""
 
     file: str
     written: bool
@@ -166,22 +169,28 @@ class ResultFolder:
         Returns:
             For each where its result is, or why it could not be put there.
         """
-        return [self._one(item) for item in items]
+        with OpenFolders(self._inbox) as folders:
+            return [self._one(item, folders) for item in items]
 
-    def _one(self, item: Put | Remove) -> Emitted | Exception:
-        parts = result_parts(item.name)
-        file = name_to_text("/".join(parts))
+    def _one(self, item: Put | Remove, folders: OpenFolders) -> Emitted | Exception:
         try:
             if isinstance(item, Remove):
-                remove_beneath(self._inbox, parts)
-                return Emitted(file, written=False)
-            data = render(build(item.name, item.drop, self._get(item.answers)))
-            if item.unless_whole and self._is(parts, data):
-                return Emitted(file, written=False)
-            self._staged.write_bytes(data)
-            publish(self._staged, self._inbox, parts)
+                for parts in map(result_parts, item.names):
+                    with suppress(OSError):  # what cannot be removed will be replaced
+                        remove_at(folders.of(parts[:-1]), parts[-1])
+                return Emitted("", written=False)
+            return self._put(item, folders)
         except OSError as error:
             return error
+
+    def _put(self, item: Put, folders: OpenFolders) -> Emitted:
+        parts = result_parts(item.name)
+        file = name_to_text("/".join(parts))
+        data = render(build(item.name, item.drop, item.ending or self._get(item.answers)))
+        if item.unless_whole and self._is(parts, data):
+            return Emitted(file, written=False)
+        write_file(self._staged, data)
+        publish_at(self._staged, folders.of(parts[:-1]), parts[-1])
         return Emitted(file, written=True)
 
     def _is(self, parts: tuple[str, ...], data: bytes) -> bool:

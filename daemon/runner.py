@@ -8,27 +8,33 @@ next start.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 
-from daemon.blobs import with_long_strings
-from daemon.clock import parse_rfc3339, rfc3339
+from daemon.clock import parse_rfc3339
 from daemon.context import DryRun, JournaledContext, Services, Stream
 from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
 from daemon.errors import BadRequest, Conflict, LogError, Problem, problem_of
 from daemon.events import JobAccepted, JobRetryRequested, Recorded
+from daemon.jobs import Job
 from daemon.journal import Journal
-from daemon.requests import Door, Request
+from daemon.recall import Recall
 from daemon.retries import next_attempt
 from daemon.schedule import Schedule
-from daemon.state import Job, State
+from daemon.state import State
 from handlers.contract import Handler, HandlerError
 
 _REST = 1.0
 """Seconds before an attempt that broke off is made again."""
+
+_LONGEST = 60.0
+"""Seconds between two looks for what is due."""
+
+_UNWRITTEN = 1024
+"""Jobs, besides those that run, whose end is on its way to the disk."""
 
 _log = structlog.get_logger(__name__)
 
@@ -39,21 +45,22 @@ class Runner:
     Args:
         services: everything a job's context needs.
         state: must take in a batch of events before this does.
-        door: reads a recorded request back into its models.
+        recall: gives each job its request.
         handlers: by task.
     """
 
     def __init__(
-        self, services: Services, state: State, door: Door, handlers: Mapping[str, Handler]
+        self, services: Services, state: State, recall: Recall, handlers: Mapping[str, Handler]
     ) -> None:
         settings = services.settings
         self._with = services
         self._state = state
-        self._door = door
+        self._recall = recall
         self._handlers = handlers
         self._schedule = Schedule(
             settings.concurrency, settings.provider_concurrency, self._is_blocked
         )
+        self._most = settings.concurrency + _UNWRITTEN
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, JournaledContext] = {}
         self._clearing: set[asyncio.Task[None]] = set()
@@ -81,6 +88,7 @@ class Runner:
                     self._tasks[job.id].cancel()
             elif job.ended:
                 self._schedule.remove(job)
+                self._recall.forget(job.id)
             elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
                 self._schedule.add(job)
         self._woken.set()
@@ -98,30 +106,35 @@ class Runner:
 
     async def run(self) -> None:
         """Start jobs as places become free, until it is cancelled."""
+        loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
             if not self._with.disk.paused:
-                while (job := self._schedule.pick(self._now())) is not None:
-                    self._start(job.id)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._until_next()):
-                    await self._woken.wait()
+                self._fill()
+            alarm = loop.call_later(self._until_next(), self._woken.set)
+            await self._woken.wait()
+            alarm.cancel()
 
-    def _now(self) -> str:
-        return rfc3339(self._with.clock.now())
+    def _fill(self) -> None:
+        """Start what there is a place for."""
+        now = self._with.clock.stamp()
+        # A place is given back when all is done but for the disk; if that is slow, wait for it.
+        while len(self._tasks) < self._most and (job := self._schedule.pick(now)) is not None:
+            self._start(job.id)
 
-    def _until_next(self) -> float | None:
+    def _until_next(self) -> float:
+        """Seconds until the next job is due."""
         due = self._schedule.next_due()
         if due is None:
-            return None
+            return _LONGEST
         # No longer than a minute at a time: the wall clock may be set meanwhile.
         seconds = (parse_rfc3339(due) - self._with.clock.now()).total_seconds()
-        return min(60.0, max(0.001, seconds))
+        return min(_LONGEST, max(0.001, seconds))
 
     def _start(self, job_id: str) -> None:
         task = asyncio.create_task(self._attempt(job_id), name=f"job {job_id}")
         self._tasks[job_id] = task
-        task.add_done_callback(lambda done: self._finished(job_id, done))
+        task.add_done_callback(partial(self._finished, job_id))
 
     def _finished(self, job_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[job_id]
@@ -152,7 +165,10 @@ class Runner:
             if job_id in self._contexts:
                 await self._contexts[job_id].settle()
             media = stream.job.hold
-            await stream.write(*decide_job(stream.job, command).events)
+            writing = stream.write(*decide_job(stream.job, command).events)
+            self._schedule.done(job_id)  # its place: the rest is waiting for the disk
+            self._woken.set()
+            await writing
         except (Conflict, asyncio.CancelledError):
             if self._with.stopping.is_set():
                 raise
@@ -178,7 +194,7 @@ class Runner:
             return Fail(job.id, Run(), _crashes(job.runs))
         stream.command(Start(job.id))
         try:
-            request = await self._request(job)
+            request = await self._recall.request(job)
             context = JournaledContext(request, await self._journal(job), stream, self._with)
             self._contexts[job.id] = context
             await self._handlers[request.task].run(request.fields, context)
@@ -197,24 +213,6 @@ class Runner:
         allowed = context.max_attempts if context is not None else settings.max_attempts
         due = next_attempt(problem, job.attempt, allowed, self._with.clock.now(), settings)
         return Fail(job.id, context.run() if context is not None else Run(), problem, due)
-
-    async def _request(self, job: Job) -> Request:
-        """The request of a job, as the log holds it."""
-        log = self._with.log
-        recorded = log.recent(job.first)
-        if recorded is None:
-            recorded = await asyncio.to_thread(log.get, job.first)
-        event = recorded.event
-        if not isinstance(event, JobAccepted):
-            raise LogError(f"event {job.first} does not accept job {job.id}")
-        raw = event.request
-        if event.blobs:
-            strings = await asyncio.to_thread(self._strings, event.blobs)
-            raw = with_long_strings(raw, strings)
-        return self._door.validate(raw)
-
-    def _strings(self, blobs: Mapping[str, str]) -> dict[str, str]:
-        return {pointer: self._with.blobs.get(blobs[pointer]).decode() for pointer in blobs}
 
     async def _journal(self, job: Job) -> Journal:
         """What the log holds of a job's steps."""

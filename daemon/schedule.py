@@ -10,7 +10,7 @@ import heapq
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 
-from daemon.state import Job
+from daemon.jobs import Job
 
 
 class Schedule:

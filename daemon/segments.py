@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from daemon.clock import Clock, rfc3339
+from daemon.clock import Clock
 from daemon.errors import LogCorrupt
 from daemon.events import FORMAT, LogOpened, LogRepaired, Recorded
-from daemon.files import sync_folder
+from daemon.files import sync_folder, write_all
 from daemon.lines import NO_HASH, Draft, decode, draft, encode
 
 CURRENT = "current.jsonl"
@@ -231,7 +231,7 @@ class Segments:
         )
         if rotates or headless:
             opened = LogOpened(self.root_id, FORMAT, writing.segment, self._hash)
-            writing.add(draft(opened), rfc3339(clock.now()), clock.new_id())
+            writing.add(draft(opened), clock.stamp(), clock.new_id())
         return writing
 
     def write(self, writing: Writing) -> None:
@@ -243,7 +243,7 @@ class Segments:
         if writing.rotates:
             self._rotate(writing.segment)
         try:
-            _write_all(self._file, b"".join(writing.lines))
+            write_all(self._file, b"".join(writing.lines))
         except OSError:
             os.ftruncate(self._file, self._end)
             raise
@@ -290,8 +290,3 @@ def _is_torn(tail: bytes) -> bool:
     """
     return b"\n" not in tail or b"\0" in tail
 
-
-def _write_all(file: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(file, view) :]

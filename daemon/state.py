@@ -1,98 +1,37 @@
-"""The state: a fold over the log and nothing else. And `decide`: what may happen next.
+"""The state: a fold over the log and nothing else. Pure.
 
-Both are pure. `evolve` takes one job from one event to the next; `State.apply` does so for all of
-them, in place, because copying a hundred thousand jobs for each event is not to be paid for.
-
-A job points into the log instead of copying it: the request is the event `first`, its recorded
-steps are the events `journal`, its answer is the event `last`.
+`State.apply` takes in one event, in place, because copying a hundred thousand jobs for each event
+is not to be paid for. What has been quiet for a while may lie in an archive (`daemon.index`) and
+is read from there when somebody asks: memory holds what is open, not all that ever was.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
 
 from daemon.events import (
-    ArtifactSaved,
     Event,
     IntakePaused,
     IntakeResumed,
     JobAccepted,
     JobCancelled,
-    JobCancelRequested,
-    JobEnded,
     JobFailed,
-    JobRetrying,
     JobRetryRequested,
-    JobStarted,
     JobSucceeded,
-    ProviderAnswered,
-    ProviderRequested,
     Recorded,
     RequestMatched,
     RequestRejected,
     ResultEmitted,
 )
-from handlers.contract import Json
+from daemon.jobs import Job, evolve
 
-Status = Literal["waiting", "running", "retrying", "succeeded", "failed", "cancelled"]
-
-ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
-_ENDS: Mapping[type[Event], Status] = {
-    JobSucceeded: "succeeded",
-    JobFailed: "failed",
-    JobCancelled: "cancelled",
-}
+Value = TypeVar("Value")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Where one job stands. Sequences point into the log."""
-
-    id: str
-    name: str
-    """The request's name, relative to the inbox."""
-    task: str
-    provider: str
-    status: Status
-    version: int
-    """How many events its stream has."""
-    first: int
-    """The sequence of its `job.accepted`."""
-    accepted_at: str
-    last: int = 0
-    """The sequence of the event that ended it, or 0."""
-    attempt: int = 1
-    runs: int = 0
-    """How often it was started in this attempt, crashes counted."""
-    due: str | None = None
-    """When the next attempt may begin (RFC 3339); None for at once."""
-    journal: tuple[int, ...] = ()
-    """The sequences of its recorded steps."""
-    number: int = 0
-    """The highest number of an artifact that it ever saved."""
-    number_before: int = 0
-    """The same, before its last fresh start: no file up to that may be replaced."""
-    retried: int = 0
-    """The sequence of the last `job.retry_requested`, or 0."""
-    retry_key: str | None = None
-    """Which control file asked for the last retry."""
-    cancelling: bool = False
-    error: str | None = None
-    """The code of the latest error."""
-    labels: Mapping[str, Json] = field(default_factory=dict)
-    hold: tuple[str, ...] = ()
-    """SHA-256 of the media blobs that it may still need."""
-
-    @property
-    def ended(self) -> bool:
-        return self.status in ENDED
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
+class Drop(NamedTuple):
     """One version of the bytes that were dropped under a name, and what answers it."""
 
     key: str
@@ -104,85 +43,215 @@ class Drop:
     """The sequence of the event that took it in."""
 
 
-@dataclass(slots=True)
-class State:
-    """Everything known, folded from the log."""
+class Archive(Protocol):
+    """Where a state keeps what is not at hand, as of some event of the log."""
 
-    jobs: dict[str, Job] = field(default_factory=dict)
-    drops: dict[str, dict[str, Drop]] = field(default_factory=dict)
-    """By name and key, the newest last. Changed in place: a name may be used for years."""
-    ids: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """The senders' ids: id -> (digest of the body, job)."""
-    open_jobs: dict[str, None] = field(default_factory=dict)
-    """Jobs that have not ended, in the order of their acceptance."""
-    owed: dict[str, int] = field(default_factory=dict)
-    """Names whose newest answer has not been put in place: name -> the sequence it tells of."""
-    matched: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Job -> names other than its own that it answers as well."""
-    held: Counter[str] = field(default_factory=Counter)
-    """SHA-256 of a media blob -> how many jobs may still need it."""
-    request_blobs: set[str] = field(default_factory=set)
-    """SHA-256 of the blobs that requests are made of; kept for as long as the log."""
-    paused: bool = False
-    sequence: int = 0
+    def job(self, job_id: str) -> Job | None:
+        """A job, or None."""
+        ...
+
+    def drops(self, name: str) -> dict[str, Drop] | None:
+        """The drops of a name by key, the newest last, or None."""
+        ...
+
+    def sender_id(self, wanted: str) -> tuple[str, str] | None:
+        """A sender's id: the digest of the body, and the job; or None."""
+        ...
+
+    def is_request_blob(self, digest: str) -> bool:
+        """Whether some request is made of the blob with this SHA-256."""
+        ...
+
+
+class Backed(dict[str, Value]):
+    """A dictionary of what is at hand; whatever it lacks is looked for elsewhere, and not kept.
+
+    Args:
+        load: gives what lies elsewhere, or None.
+    """
+
+    def __init__(self, load: Callable[[str], Value | None]) -> None:
+        super().__init__()
+        self._load = load
+
+    def __missing__(self, key: str) -> Value:
+        value = self._load(key) if key else None
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What became different since the changes were last taken, as of the event `sequence`."""
+
+    sequence: int
+    jobs: tuple[Job, ...]
+    drops: Mapping[str, tuple[Drop, ...]]
+    owed: Mapping[str, int | None]
+    """None where nothing is owed any more."""
+    ids: Mapping[str, tuple[str, str]]
+    request_blobs: frozenset[str]
+    held: Mapping[str, int]
+    """All of them, whether they changed or not: there are few."""
+    paused: bool
+
+
+@dataclass(slots=True)
+class _Touched:
+    """What changed since the changes were last taken."""
+
+    jobs: dict[str, None] = field(default_factory=dict)
+    names: dict[str, None] = field(default_factory=dict)
+    owed: dict[str, None] = field(default_factory=dict)
+    ids: dict[str, None] = field(default_factory=dict)
+    blobs: set[str] = field(default_factory=set)
+
+
+def _nothing(_: str) -> None:
+    """The archive of a state that has none."""
+
+
+class State:
+    """Everything known, folded from the log.
+
+    Args:
+        archive: where the rest lies; none, if left out.
+    """
+
+    def __init__(self, archive: Archive | None = None) -> None:
+        self._archive = archive
+        self.jobs: Backed[Job] = Backed(archive.job if archive else _nothing)
+        self.drops: Backed[dict[str, Drop]] = Backed(archive.drops if archive else _nothing)
+        """By name and key, the newest last. Changed in place: a name may be used for years."""
+        self.ids: Backed[tuple[str, str]] = Backed(archive.sender_id if archive else _nothing)
+        """The senders' ids: id -> (digest of the body, job)."""
+        self.open_jobs: dict[str, None] = {}
+        """Jobs that have not ended, in the order of their acceptance."""
+        self.owed: dict[str, int] = {}
+        """Names whose newest answer has not been put in place: name -> the sequence it tells of."""
+        self.held: Counter[str] = Counter()
+        """SHA-256 of a media blob -> how many jobs may still need it."""
+        self.request_blobs: set[str] = set()
+        """SHA-256 of the blobs that requests are made of; kept for as long as the log."""
+        self.paused = False
+        self.sequence = 0
+        self._touched = _Touched()
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
         self.sequence = recorded.sequence
         event = recorded.event
-        if recorded.job is not None and event is not None:
+        if event is None:
+            return
+        if recorded.job is not None:
             self._apply_to_job(recorded.job, recorded, event)
-        match event:
-            case RequestMatched():
-                self._match(recorded, event)
-            case RequestRejected():
-                self._drop(recorded, Drop(event.key, event.request_sha256, None, self.sequence))
-                self.owed[recorded.subject or ""] = self.sequence
-            case ResultEmitted():
-                if self.owed.get(recorded.subject or "") == event.answers:
-                    del self.owed[recorded.subject or ""]
-            case IntakePaused():
-                self.paused = True
-            case IntakeResumed():
-                self.paused = False
+        reading = self._READINGS.get(type(event))
+        if reading is not None:
+            reading(self, recorded, event)
+
+    def __eq__(self, other: object) -> bool:
+        """Whether two states hold the same at hand."""
+        if not isinstance(other, State):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._COMPARED)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    _COMPARED = (
+        "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "paused", "sequence",
+    )  # fmt: skip
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
-        before = self.jobs.get(job_id)
+        # One that is being accepted was never there before, so nothing is looked for.
+        before = None if type(event) is JobAccepted else self.jobs.get(job_id)
         job = evolve(before, recorded)
         if job is None:
             return
         self.jobs[job_id] = job
+        self._touched.jobs[job_id] = None
         if job.hold != (before.hold if before is not None else ()):
             self._hold(before, job)
-        match event:
-            case JobAccepted():
-                self._accept(job, recorded, event)
-            case JobRetryRequested():
-                self.open_jobs[job_id] = None
-                for name in self.names_of(job):
-                    self.owed.pop(name, None)
-            case JobEnded():
-                self.open_jobs.pop(job_id, None)
-                for name in self.names_of(job):
-                    self.owed[name] = self.sequence
 
-    def _accept(self, job: Job, recorded: Recorded, event: JobAccepted) -> None:
-        self.open_jobs[job.id] = None
-        self.request_blobs.update(event.blobs.values())
+    # ------------------------------------------------------------ one event each
+
+    def _accepted(self, recorded: Recorded, event: JobAccepted) -> None:
+        job_id = recorded.job or ""
+        self.open_jobs[job_id] = None
+        if event.blobs:
+            self.request_blobs.update(event.blobs.values())
+            self._touched.blobs.update(event.blobs.values())
         if event.request_id is not None and event.body_sha256 is not None:
-            self.ids[event.request_id] = (event.body_sha256, job.id)
-        drop = Drop(event.content_sha256, event.request_sha256, job.id, self.sequence)
-        self._drop(recorded, drop)
+            self.ids[event.request_id] = (event.body_sha256, job_id)
+            self._touched.ids[event.request_id] = None
+        # One text for both, as they mostly are the same.
+        sha256 = event.request_sha256
+        key = sha256 if event.content_sha256 == sha256 else event.content_sha256
+        self._drop(recorded, Drop(key, sha256, job_id, self.sequence))
+
+    def _again(self, recorded: Recorded, _: JobRetryRequested) -> None:
+        job = self.jobs.get(recorded.job or "")
+        if job is not None:
+            self.open_jobs[job.id] = None
+            for name in self.names_of(job):
+                self._owe(name, None)
+
+    def _ended(self, recorded: Recorded, _: Event) -> None:
+        job = self.jobs.get(recorded.job or "")
+        if job is not None:
+            self.open_jobs.pop(job.id, None)
+            for name in self.names_of(job):
+                self._owe(name, self.sequence)
 
     def _match(self, recorded: Recorded, event: RequestMatched) -> None:
         name, job = recorded.subject or "", self.jobs.get(event.answered_by)
         if job is None:
             return
         self._drop(recorded, Drop(event.key, event.request_sha256, job.id, self.sequence))
-        if name != job.name and name not in self.matched.get(job.id, ()):
-            self.matched[job.id] = (*self.matched.get(job.id, ()), name)
+        if name != job.name and name not in job.matched:
+            self.jobs[job.id] = job._replace(matched=(*job.matched, name))
+            self._touched.jobs[job.id] = None
         if job.ended:
-            self.owed[name] = job.last
+            self._owe(name, job.last)
+
+    def _rejected(self, recorded: Recorded, event: RequestRejected) -> None:
+        self._drop(recorded, Drop(event.key, event.request_sha256, None, self.sequence))
+        self._owe(recorded.subject or "", self.sequence)
+
+    def _emitted(self, recorded: Recorded, event: ResultEmitted) -> None:
+        if self.owed.get(recorded.subject or "") == event.answers:
+            self._owe(recorded.subject or "", None)
+
+    def _paused(self, _: Recorded, event: Event) -> None:
+        self.paused = type(event) is IntakePaused
+
+    _READINGS: ClassVar[Mapping[type[Event], Callable[[State, Recorded, Any], None]]] = {
+        JobAccepted: _accepted,
+        JobRetryRequested: _again,
+        JobSucceeded: _ended,
+        JobFailed: _ended,
+        JobCancelled: _ended,
+        RequestMatched: _match,
+        RequestRejected: _rejected,
+        ResultEmitted: _emitted,
+        IntakePaused: _paused,
+        IntakeResumed: _paused,
+    }
+
+    # ------------------------------------------------------------ bookkeeping
+
+    def _owe(self, name: str, answers: int | None) -> None:
+        if answers is not None:
+            self.owed[name] = answers
+            self._touched.owed[name] = None
+        elif self.owed.pop(name, None) is not None:
+            self._touched.owed[name] = None
 
     def _hold(self, before: Job | None, after: Job) -> None:
         self.held.update(after.hold)
@@ -193,14 +262,19 @@ class State:
 
     def _drop(self, recorded: Recorded, drop: Drop) -> None:
         name = recorded.subject or ""
-        drops = self.drops.setdefault(name, {})
+        drops = self.drops.get(name) or {}
         drops.pop(drop.key, None)
         drops[drop.key] = drop
-        self.owed.pop(name, None)
+        self.drops[name] = drops
+        self._touched.names[name] = None
+        self._owe(name, None)
+
+    # ------------------------------------------------------------ asking
 
     def needs(self, digest: str) -> bool:
         """Whether a job or a request may still need the blob with this SHA-256."""
-        return digest in self.held or digest in self.request_blobs
+        archived = self._archive is not None and self._archive.is_request_blob(digest)
+        return digest in self.held or digest in self.request_blobs or archived
 
     def newest(self, name: str) -> Drop | None:
         """The newest drop under a name."""
@@ -209,16 +283,64 @@ class State:
 
     def known(self, name: str, key: str) -> Drop | None:
         """The drop of a name with this key, newest or not."""
-        return self.drops.get(name, {}).get(key)
+        drops: dict[str, Drop] = self.drops.get(name, {})
+        return drops.get(key)
 
     def names_of(self, job: Job) -> list[str]:
         """The names whose newest drop this job answers."""
-        names = [job.name, *self.matched.get(job.id, ())]
+        names = [job.name, *job.matched]
         return [
             name
             for name in names
             if (newest := self.newest(name)) is not None and newest.job == job.id
         ]
+
+    # ------------------------------------------------------------ archiving
+
+    @property
+    def changed(self) -> int:
+        """How many jobs and names changed since the changes were last taken."""
+        return len(self._touched.jobs) + len(self._touched.names)
+
+    def take_changes(self) -> Changes:
+        """What changed since the last time; from now on it counts as taken."""
+        touched, self._touched = self._touched, _Touched()
+        return Changes(
+            sequence=self.sequence,
+            jobs=tuple(self.jobs[job_id] for job_id in touched.jobs),
+            drops={name: tuple(self.drops[name].values()) for name in touched.names},
+            owed={name: self.owed.get(name) for name in touched.owed},
+            ids={wanted: self.ids[wanted] for wanted in touched.ids},
+            request_blobs=frozenset(touched.blobs),
+            held=dict(self.held),
+            paused=self.paused,
+        )
+
+    def let_go(self, changes: Changes) -> list[str]:
+        """Forget what the archive has now, as far as it is quiet: jobs that ended and names whose
+        answer lies there. What changed since the changes were taken stays.
+
+        Returns:
+            The jobs that are not at hand any more.
+        """
+        gone = []
+        for job in changes.jobs:
+            if job.ended and dict.get(self.jobs, job.id) is job:
+                del self.jobs[job.id]
+                gone.append(job.id)
+        self._let_go_of_names({*changes.drops, *changes.owed})
+        for wanted in changes.ids:
+            self.ids.pop(wanted, None)
+        self.request_blobs -= changes.request_blobs - self._touched.blobs
+        return gone
+
+    def _let_go_of_names(self, names: Iterable[str]) -> None:
+        for name in names:
+            drops = dict.get(self.drops, name)
+            if drops is None or name in self.owed or name in self._touched.names:
+                continue
+            if not any(drop.job in self.open_jobs for drop in drops.values()):
+                del self.drops[name]
 
 
 def fold(events: Iterable[Recorded]) -> State:
@@ -227,82 +349,3 @@ def fold(events: Iterable[Recorded]) -> State:
     for recorded in events:
         state.apply(recorded)
     return state
-
-
-def evolve(job: Job | None, recorded: Recorded) -> Job | None:
-    """A job after one more event of its stream.
-
-    Total: an event that fits nowhere (of a job that was never accepted) changes nothing.
-    """
-    event = recorded.event
-    if job is None:
-        return _accepted(recorded, event) if isinstance(event, JobAccepted) else None
-    change: Mapping[str, object] = {}
-    match event:
-        case JobStarted():
-            change = {"status": "running", "attempt": event.attempt, "runs": event.run, "due": None}
-        case JobRetrying():
-            change = {
-                "status": "retrying",
-                "attempt": event.attempt + 1,
-                "runs": 0,
-                "due": event.due,
-                "error": event.error["code"],
-            }
-        case JobCancelRequested():
-            change = {"cancelling": True}
-        case JobRetryRequested():
-            change = _again(job, recorded.sequence, event)
-        case JobEnded():
-            change = _ended(recorded.sequence, event)
-        case ProviderRequested():
-            change = {"journal": (*job.journal, recorded.sequence)}
-        case ArtifactSaved():
-            change = {
-                "journal": (*job.journal, recorded.sequence),
-                "number": max(job.number, event.number),
-            }
-        case ProviderAnswered():
-            media = tuple(medium["sha256"] for medium in event.media)
-            change = {"journal": (*job.journal, recorded.sequence), "hold": (*job.hold, *media)}
-    return replace(job, version=job.version + 1, **change)  # type: ignore[arg-type]
-
-
-def _accepted(recorded: Recorded, event: JobAccepted) -> Job:
-    return Job(
-        id=recorded.job or "",
-        name=recorded.subject or "",
-        task=event.task,
-        provider=event.provider,
-        status="waiting",
-        version=1,
-        first=recorded.sequence,
-        accepted_at=recorded.time,
-        labels=event.labels,
-    )
-
-
-def _again(job: Job, sequence: int, event: JobRetryRequested) -> dict[str, object]:
-    change: dict[str, object] = {
-        "status": "waiting",
-        "attempt": 1,
-        "runs": 0,
-        "due": None,
-        "retried": sequence,
-        "retry_key": event.key,
-        "cancelling": False,
-        "error": None,
-        "last": 0,
-    }
-    fresh = {"journal": (), "hold": (), "number_before": job.number}
-    return {**change, **fresh} if event.fresh else change
-
-
-def _ended(sequence: int, event: JobEnded) -> dict[str, object]:
-    change: dict[str, object] = {
-        "status": _ENDS.get(type(event), "failed"),
-        "last": sequence,
-        "error": event.error["code"] if event.error is not None else None,
-        "due": None,
-    }
-    return {**change, "hold": ()} if isinstance(event, JobSucceeded) else change

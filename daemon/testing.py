@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock, rfc3339
-from daemon.eventlog import LogFront
-from daemon.events import Event, LogOpened, Recorded
+from daemon.eventlog import Append, LogFront
+from daemon.events import LogOpened, Recorded
 from daemon.lines import NO_HASH, decode, draft, encode
 from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
 
@@ -36,6 +36,9 @@ class FrozenClock:
 
     def monotonic(self) -> float:
         return self._monotonic
+
+    def stamp(self) -> str:
+        return rfc3339(self._now)
 
     def new_id(self) -> str:
         self._ids += 1
@@ -74,38 +77,33 @@ class MemoryEventLog(LogFront):
             replay(recorded)
         if not lines:
             opened = LogOpened("memory", 1, 1, NO_HASH)
-            self._write(Recorded(1, clock.new_id(), rfc3339(clock.now()), None, None, opened))
+            self._write(Recorded(1, clock.new_id(), clock.stamp(), None, None, opened))
             self._last = 1
 
-    def append(
-        self,
-        job: str | None,
-        expected_version: int | None,
-        events: Sequence[Event],
-        *,
-        subject: str | None = None,
-    ) -> asyncio.Future[tuple[Recorded, ...]]:
-        events = [draft(event).event for event in events]
-        self._claim(job, expected_version, len(events))
+    def append_all(self, appends: Sequence[Append]) -> asyncio.Future[tuple[Recorded, ...]]:
+        appends = [
+            append._replace(events=[draft(event).event for event in append.events])
+            for append in appends
+        ]
+        self._claim(appends)
         future: asyncio.Future[tuple[Recorded, ...]] = self._loop.create_future()
         # As on a disk, nothing is durable before the caller has had its turn.
-        self._loop.call_soon(self._commit, job, subject, tuple(events), future)
+        self._loop.call_soon(self._commit, appends, future)
         return future
 
     def _commit(
-        self,
-        job: str | None,
-        subject: str | None,
-        events: Sequence[Event],
-        future: asyncio.Future[tuple[Recorded, ...]],
+        self, appends: Sequence[Append], future: asyncio.Future[tuple[Recorded, ...]]
     ) -> None:
-        now = rfc3339(self._clock.now())
+        first, now = self._last + 1, self._clock.stamp()
+        events = [(append, event) for append in appends for event in append.events]
         recorded = tuple(
-            self._write(Recorded(number, self._clock.new_id(), now, subject, job, event))
-            for number, event in enumerate(events, start=self._last + 1)
+            self._write(
+                Recorded(number, self._clock.new_id(), now, append.subject, append.job, event)
+            )
+            for number, (append, event) in enumerate(events, start=first)
         )
+        self._release(appends)
         self._tell(recorded)
-        self._release(job, len(events))
         if not future.cancelled():
             future.set_result(recorded)
 

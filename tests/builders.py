@@ -29,12 +29,14 @@ from daemon.events import (
 )
 from daemon.exchange import Lanes, Workbench
 from daemon.gallery import Gallery
+from daemon.jobs import Job
 from daemon.journal import Journal
 from daemon.lines import compact
+from daemon.recall import Recall
 from daemon.requests import Door
 from daemon.runner import Runner
 from daemon.settings import Settings
-from daemon.state import Job, State
+from daemon.state import State
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
 from handlers import find_handlers
 from handlers.contract import ErrorCode, Handler, Provider
@@ -307,7 +309,8 @@ class Bench:
 
     def runner(self, handlers: Mapping[str, Handler] | None = None) -> Runner:
         """A runner that follows this bench's log."""
-        runner = Runner(self.services, self.state, self.door, handlers or self.door.handlers)
+        recall = Recall(self.log, self.blobs, self.door)
+        runner = Runner(self.services, self.state, recall, handlers or self.door.handlers)
         self.log.subscribe(runner.committed)
         runner.begin()
         return runner

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.jobs import Job
 from daemon.schedule import Schedule
-from daemon.state import Job
 from tests.builders import job
 
 NOW = "2026-01-01T00:00:00.000Z"

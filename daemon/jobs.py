@@ -1,0 +1,191 @@
+"""One job: where it stands, and how each event of its stream takes it on. Pure.
+
+A job points into the log instead of copying it: the request is the event `first`, its recorded
+steps are the events `journal`, its answer is the event `last`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from daemon.events import (
+    ArtifactSaved,
+    Event,
+    JobAccepted,
+    JobCancelled,
+    JobCancelRequested,
+    JobEnded,
+    JobFailed,
+    JobRetrying,
+    JobRetryRequested,
+    JobStarted,
+    JobSucceeded,
+    ProviderAnswered,
+    ProviderRequested,
+    Recorded,
+)
+from handlers.contract import Json
+
+Status = Literal["waiting", "running", "retrying", "succeeded", "failed", "cancelled"]
+
+ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
+_ENDS: Mapping[type[Event], Status] = {
+    JobSucceeded: "succeeded",
+    JobFailed: "failed",
+    JobCancelled: "cancelled",
+}
+_NO_LABELS: Mapping[str, Json] = {}
+
+
+class Job(NamedTuple):
+    """Where one job stands. Sequences point into the log."""
+
+    id: str
+    name: str
+    """The request's name, relative to the inbox."""
+    task: str
+    provider: str
+    status: Status
+    version: int
+    """How many events its stream has."""
+    first: int
+    """The sequence of its `job.accepted`."""
+    accepted_at: str
+    last: int = 0
+    """The sequence of the event that ended it, or 0."""
+    attempt: int = 1
+    runs: int = 0
+    """How often it was started in this attempt, crashes counted."""
+    due: str | None = None
+    """When the next attempt, or the first, may begin (RFC 3339); None for at once."""
+    journal: tuple[int, ...] = ()
+    """The sequences of its recorded steps."""
+    number: int = 0
+    """The highest number of an artifact that it ever saved."""
+    number_before: int = 0
+    """The same, before its last fresh start: no file up to that may be replaced."""
+    retried: int = 0
+    """The sequence of the last `job.retry_requested`, or 0."""
+    retry_key: str | None = None
+    """Which control file asked for the last retry."""
+    cancelling: bool = False
+    error: str | None = None
+    """The code of the latest error."""
+    labels: Mapping[str, Json] = _NO_LABELS
+    hold: tuple[str, ...] = ()
+    """SHA-256 of the media blobs that it may still need."""
+    priority: int = 0
+    deadline: str | None = None
+    """When it must have ended (RFC 3339); None for whenever."""
+    matched: tuple[str, ...] = ()
+    """Names other than its own that it answers as well; no event of its own stream says so."""
+
+    @property
+    def ended(self) -> bool:
+        return self.status in ENDED
+
+
+def evolve(job: Job | None, recorded: Recorded) -> Job | None:
+    """A job after one more event of its stream.
+
+    Total: an event that fits nowhere (of a job that was never accepted) changes nothing.
+    """
+    event = recorded.event
+    if job is None:
+        return _accepted(recorded, event) if isinstance(event, JobAccepted) else None
+    change = _CHANGES.get(type(event)) if event is not None else None
+    changed = change(job, recorded.sequence, event) if change is not None else {}
+    return job._replace(version=job.version + 1, **changed)
+
+
+def _accepted(recorded: Recorded, event: JobAccepted) -> Job:
+    return Job(
+        id=recorded.job or "",
+        name=recorded.subject or "",
+        task=event.task,
+        provider=event.provider,
+        status="waiting",
+        version=1,
+        first=recorded.sequence,
+        accepted_at=recorded.time,
+        due=event.not_before,
+        labels=event.labels or _NO_LABELS,
+        priority=event.priority,
+        deadline=event.deadline,
+    )
+
+
+_Change = dict[str, Any]
+
+
+def _started(_: Job, __: int, event: JobStarted) -> _Change:
+    return {"status": "running", "attempt": event.attempt, "runs": event.run, "due": None}
+
+
+def _retrying(_: Job, __: int, event: JobRetrying) -> _Change:
+    return {
+        "status": "retrying",
+        "attempt": event.attempt + 1,
+        "runs": 0,
+        "due": event.due,
+        "error": event.error["code"],
+    }
+
+
+def _cancelling(_: Job, __: int, ___: JobCancelRequested) -> _Change:
+    return {"cancelling": True}
+
+
+def _again(job: Job, sequence: int, event: JobRetryRequested) -> _Change:
+    change: _Change = {
+        "status": "waiting",
+        "attempt": 1,
+        "runs": 0,
+        "due": None,
+        "deadline": None,
+        "retried": sequence,
+        "retry_key": event.key,
+        "cancelling": False,
+        "error": None,
+        "last": 0,
+    }
+    fresh = {"journal": (), "hold": (), "number_before": job.number}
+    return {**change, **fresh} if event.fresh else change
+
+
+def _ended(_: Job, sequence: int, event: JobEnded) -> _Change:
+    change: _Change = {
+        "status": _ENDS.get(type(event), "failed"),
+        "last": sequence,
+        "error": event.error["code"] if event.error is not None else None,
+        "due": None,
+    }
+    return {**change, "hold": ()} if isinstance(event, JobSucceeded) else change
+
+
+def _requested(job: Job, sequence: int, _: ProviderRequested) -> _Change:
+    return {"journal": (*job.journal, sequence)}
+
+
+def _answered(job: Job, sequence: int, event: ProviderAnswered) -> _Change:
+    media = tuple(medium["sha256"] for medium in event.media)
+    return {"journal": (*job.journal, sequence), "hold": (*job.hold, *media)}
+
+
+def _saved(job: Job, sequence: int, event: ArtifactSaved) -> _Change:
+    return {"journal": (*job.journal, sequence), "number": max(job.number, event.number)}
+
+
+_CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
+    JobStarted: _started,
+    JobRetrying: _retrying,
+    JobCancelRequested: _cancelling,
+    JobRetryRequested: _again,
+    JobSucceeded: _ended,
+    JobFailed: _ended,
+    JobCancelled: _ended,
+    ProviderRequested: _requested,
+    ProviderAnswered: _answered,
+    ArtifactSaved: _saved,
+}
