@@ -21,6 +21,7 @@ from daemon.eventlog import EventLog
 from daemon.events import (
     ArtifactSaved,
     Event,
+    JobEnded,
     ProviderAnswered,
     ProviderProgressed,
     ProviderRequested,
@@ -67,7 +68,7 @@ class Services:
 
 class Stream:
     """The events of one job, appended by whoever runs it. `job` is ahead of the state by what is
-    queued but not durable yet.
+    not durable yet.
 
     Args:
         log: where they go.
@@ -79,6 +80,17 @@ class Stream:
         self._log = log
         self._disk = disk
         self.job = job
+        self._begun: tuple[Event, ...] = ()
+
+    def begin(self, command: JobCommand) -> None:
+        """Have what a command comes to appended along with the next events, or by `flush`."""
+        self._begun = decide_job(self.job, command).events
+        self._evolve(self._begun)
+
+    def flush(self) -> None:
+        """Queue what was begun with, before anything else happens."""
+        if self._begun:
+            self.append()
 
     def append(self, *events: Event) -> asyncio.Future[tuple[Recorded, ...]]:
         """Queue events.
@@ -86,18 +98,21 @@ class Stream:
         Raises:
             Conflict: somebody else appended to this job: it was cancelled.
         """
-        version = self._log.version(self.job.id)
-        if version < self.job.version:  # what nobody waited for found no room on the disk
-            self.job = self.job._replace(version=version)
-        job = self.job
-        appended = self._log.append(job.id, job.version, events, subject=job.name)
-        for event in events:
-            self.job = evolve(self.job, Recorded(0, "", "", job.name, job.id, event)) or self.job
+        job, begun, self._begun = self.job, self._begun, ()
+        version = job.version - len(begun)
+        queued = self._log.version(job.id)
+        if queued < version:  # what nobody waited for found no room on the disk
+            version, self.job = queued, job._replace(version=queued + len(begun))
+        appended = self._log.append(job.id, version, (*begun, *events), subject=job.name)
+        self._evolve(events)
         return appended
 
-    def command(self, command: JobCommand) -> asyncio.Future[tuple[Recorded, ...]]:
-        """Queue what a command comes to."""
-        return self.append(*decide_job(self.job, command).events)
+    def _evolve(self, events: Sequence[Event]) -> None:
+        job = self.job
+        for event in events:
+            if not isinstance(event, JobEnded):  # behind which nothing comes
+                job = evolve(job, Recorded(0, "", "", job.name, job.id, event)) or job
+        self.job = job
 
     def write(self, *events: Event) -> Awaitable[None]:
         """Queue events; to be awaited until they are durable, where the disk is full as long as it
@@ -108,7 +123,8 @@ class Stream:
             HandlerError: (when awaited) `disk_full`: there is room by our measure, but not for
                 these.
         """
-        return self._durable(self.append(*events), events)
+        whole = (*self._begun, *events)
+        return self._durable(self.append(*events), whole)
 
     async def _durable(
         self, appended: asyncio.Future[tuple[Recorded, ...]], events: tuple[Event, ...]
@@ -163,6 +179,7 @@ class JournaledContext:
             self._provider_for(name, call.operation)
             self.warn(f"dry run: {name} would have been asked to {call.operation}")
             raise DryRun
+        self._stream.flush()  # what follows may take long, or end the process
         call = self._completed(call)
         digest = digest_of_call(name, call)
         outcome = self._journal.outcome(
@@ -179,6 +196,7 @@ class JournaledContext:
         self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
     ) -> Artifact:
         self._enter(step)
+        self._stream.flush()
         self._kept[step] = None
         artifact: Artifact | None = self._journal.saved.get(step)
         if artifact is None:

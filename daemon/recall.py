@@ -16,7 +16,7 @@ from daemon.events import JobAccepted, Recorded
 from daemon.jobs import Job
 from daemon.requests import Door, Request
 
-KEPT = 1024
+KEPT = 8192
 """The most requests at hand."""
 
 _AHEAD = (8, 512)

@@ -57,9 +57,7 @@ class Runner:
         self._state = state
         self._recall = recall
         self._handlers = handlers
-        self._schedule = Schedule(
-            settings.concurrency, settings.provider_concurrency, self._is_blocked
-        )
+        self._schedule = Schedule(settings.concurrency, settings.provider_concurrency)
         self._most = settings.concurrency + _UNWRITTEN
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, JournaledContext] = {}
@@ -83,24 +81,15 @@ class Runner:
             job = self._state.jobs.get(recorded.job or "")
             if job is None:
                 continue
-            if job.id in self._tasks:
-                if job.cancelling and not job.ended:
-                    self._tasks[job.id].cancel()
-            elif job.ended:
-                self._schedule.remove(job)
+            if job.ended:
+                self._schedule.remove(job.id)
                 self._recall.forget(job.id)
+            elif job.id in self._tasks:
+                if job.cancelling:
+                    self._tasks[job.id].cancel()
             elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
                 self._schedule.add(job)
         self._woken.set()
-
-    def _is_blocked(self, job: Job) -> bool:
-        """Whether an older job of the same name has not ended."""
-        older = (drop.job for drop in self._state.drops.get(job.name, {}).values())
-        return any(
-            other in self._state.open_jobs and self._state.jobs[other].first < job.first
-            for other in older
-            if other is not None
-        )
 
     # ------------------------------------------------------------ pick
 
@@ -192,7 +181,7 @@ class Runner:
             return EndCancelled(job.id, Run())
         if job.runs >= self._with.settings.max_crashes:
             return Fail(job.id, Run(), _crashes(job.runs))
-        stream.command(Start(job.id))
+        stream.begin(Start(job.id))
         try:
             request = await self._recall.request(job)
             context = JournaledContext(request, await self._journal(job), stream, self._with)

@@ -1,48 +1,158 @@
 """Which job is next. Pure: times come in, jobs go out.
 
-First come, first served within a provider's lane, and a lane that is full lets the others pass.
-A newer drop of a name waits until the older one's job has ended.
+Three choices, each made in O(log n) however many jobs wait, and for whatever they wait:
+
+- **The lane**, one for each provider. Of those with room: where the fewest run, then where the
+  next job is the oldest.
+- **The level**, one for each priority in a lane: the one that waited longest for its turn, counted
+  in jobs that its lane served meanwhile. A step of priority is worth `HEAD_START` jobs of waiting.
+- **The folder**: those of a level take turns, and each hands out its jobs in the order in which
+  they became ready.
+
+So nobody starves. A level that waits is passed over `HEAD_START` times for each step of priority
+above it, and then at most once by each other level; a folder is passed over once by each other
+folder of its level. Neither depends on what comes later, nor on a clock: it fits fast pictures
+and slow clips. What ran empty leaves nothing behind.
+
+Of one name only the job that was accepted first may run; newer ones are blocked by it.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections import Counter, OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, defaultdict
+from typing import Generic, Literal, TypeVar
 
 from daemon.jobs import Job
 
+HEAD_START = 100
+"""How many jobs may pass over a lower level, for each step of priority, before it has its turn."""
+
+Where = Literal["running", "waiting", "later", "blocked"]
+Key = TypeVar("Key")
+Item = TypeVar("Item")
+
+
+class Heap(Generic[Item, Key]):
+    """Items by their keys, the smallest first; each may be moved and dropped.
+
+    That leaves its entry behind: stale ones are skipped when they surface, and swept out when
+    they are more than half.
+    """
+
+    def __init__(self) -> None:
+        self._keys: dict[Item, Key] = {}
+        self._entries: list[tuple[Key, Item]] = []
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def put(self, item: Item, key: Key) -> None:
+        """Take in an item, or move it to another key."""
+        if self._keys.get(item) != key:
+            self._keys[item] = key
+            heapq.heappush(self._entries, (key, item))
+            self._sweep()
+
+    def drop(self, item: Item) -> None:
+        """Let go of an item, if it is there."""
+        if self._keys.pop(item, None) is not None:
+            self._sweep()
+
+    def first(self) -> Item:
+        """The item with the smallest key; there must be one."""
+        entries = self._entries
+        while self._keys.get(entries[0][1]) != entries[0][0]:
+            heapq.heappop(entries)
+        return entries[0][1]
+
+    def _sweep(self) -> None:
+        if len(self._entries) > 2 * len(self._keys) + 8:  # a handful is not worth the trouble
+            self._entries = [(key, item) for item, key in self._keys.items()]
+            heapq.heapify(self._entries)
+
+
+class Lane:
+    """The jobs of one provider: those that are ready in levels and folders, all of them counted."""
+
+    def __init__(self) -> None:
+        self.counts: dict[Where, int] = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
+        self._levels: dict[int, OrderedDict[str, OrderedDict[str, None]]] = {}
+        self._turns: Heap[int, int] = Heap()
+        self._served = 0
+
+    def first(self) -> str:
+        """The id of the job whose turn it is; there must be one."""
+        folders = self._levels[self._turns.first()]
+        return next(iter(next(iter(folders.values()))))
+
+    def put(self, job: Job) -> None:
+        """Have a job wait behind those of its priority and folder."""
+        folders = self._levels.get(job.priority)
+        if folders is None:
+            folders = self._levels[job.priority] = OrderedDict()
+            self._go_to_the_end(job.priority)
+        folder = _folder(job)
+        if folder not in folders:
+            folders[folder] = OrderedDict()
+        folders[folder][job.id] = None
+
+    def drop(self, job: Job) -> None:
+        """Forget a job that waits."""
+        folders, folder = self._levels[job.priority], _folder(job)
+        del folders[folder][job.id]
+        if not folders[folder]:
+            del folders[folder]
+        if not folders:
+            del self._levels[job.priority]
+            self._turns.drop(job.priority)
+
+    def serve(self, job: Job) -> None:
+        """Take out the job whose turn it is; its level and its folder have had theirs."""
+        self._served += 1
+        self._go_to_the_end(job.priority)
+        self._levels[job.priority].move_to_end(_folder(job))
+        self.drop(job)
+
+    def _go_to_the_end(self, priority: int) -> None:
+        self._turns.put(priority, self._served - HEAD_START * priority)
+
 
 class Schedule:
-    """Jobs that wait for a place.
+    """Open jobs, from their acceptance to their end.
 
     Args:
         limit: jobs at once.
         lane_limit: jobs at once for each provider.
-        is_blocked: whether an older job of the same name has not ended.
     """
 
-    def __init__(self, limit: int, lane_limit: int, is_blocked: Callable[[Job], bool]) -> None:
+    def __init__(self, limit: int, lane_limit: int) -> None:
         self._limit = limit
         self._lane_limit = lane_limit
-        self._is_blocked = is_blocked
-        self._lanes: dict[str, OrderedDict[str, Job]] = {}
-        self._later: list[tuple[str, str, Job]] = []
-        self._running: dict[str, str] = {}
-        self._load: Counter[str] = Counter()
+        self._paused: frozenset[str | None] = frozenset()
+        self._running = 0
+        self._jobs: dict[str, Job] = {}
+        self._where: dict[str, Where] = {}  # nowhere: between two attempts
+        self._lanes: defaultdict[str, Lane] = defaultdict(Lane)
+        self._ready: Heap[str, tuple[int, int]] = Heap()  # lanes with room, and a job for it
+        self._later: Heap[str, tuple[str, int]] = Heap()
+        self._oldest: dict[str, str] = {}  # name -> its open job that was accepted first
+        self._newer: defaultdict[str, Heap[str, int]] = defaultdict(Heap)  # name -> the others
 
     def add(self, job: Job) -> None:
-        """Have a job wait for its turn, or first for its due time."""
-        if job.due is not None:
-            heapq.heappush(self._later, (job.due, job.id, job))
-        else:
-            self._lanes.setdefault(job.provider, OrderedDict())[job.id] = job
+        """Have a job wait: for older ones of its name, for its due time, then for its turn.
 
-    def remove(self, job: Job) -> None:
-        """Forget a job that ended while it waited."""
-        self._lanes.get(job.provider, OrderedDict()).pop(job.id, None)
-        self._later = [entry for entry in self._later if entry[1] != job.id]
-        heapq.heapify(self._later)
+        One that waits already is replaced and keeps its place; one that runs is left alone.
+        """
+        where, before = self._where.get(job.id), self._jobs.get(job.id, job)
+        if where == "running":
+            return
+        self._jobs[job.id] = job
+        if where is not None:
+            if _line(before) == _line(job):
+                return
+            self._move(before, None)
+        self._line_up(job)
 
     def pick(self, now: str) -> Job | None:
         """The next job for which there is a place; it counts as running from now on.
@@ -50,30 +160,111 @@ class Schedule:
         Args:
             now: the wall clock (RFC 3339, as `rfc3339` writes it, so that text compares as time).
         """
-        while self._later and self._later[0][0] <= now:
-            job = heapq.heappop(self._later)[2]
-            self._lanes.setdefault(job.provider, OrderedDict())[job.id] = job
-        if len(self._running) >= self._limit:
+        while (due := self.next_due()) is not None and due <= now:
+            self._move(self._jobs[self._later.first()], "waiting")
+        if self._running >= self._limit or None in self._paused or not self._ready:
             return None
-        firsts = filter(None, (self._first(lane) for lane in self._lanes))
-        job_or_none = min(firsts, key=lambda job: job.first, default=None)
-        if job_or_none is not None:
-            del self._lanes[job_or_none.provider][job_or_none.id]
-            self._running[job_or_none.id] = job_or_none.provider
-            self._load[job_or_none.provider] += 1
-        return job_or_none
-
-    def _first(self, lane: str) -> Job | None:
-        if self._load[lane] >= self._lane_limit:
-            return None
-        return next((job for job in self._lanes[lane].values() if not self._is_blocked(job)), None)
+        job = self._jobs[self._lanes[self._ready.first()].first()]
+        self._move(job, "running")
+        return job
 
     def done(self, job_id: str) -> None:
-        """Give a running job's place back."""
-        provider = self._running.pop(job_id, None)
-        if provider is not None:
-            self._load[provider] -= 1
+        """Give a running job's place back. Until it is removed, newer ones of its name wait."""
+        if self._where.get(job_id) == "running":
+            self._move(self._jobs[job_id], None)
+
+    def remove(self, job_id: str) -> None:
+        """Forget a job that ended, wherever it is, and let the next of its name go."""
+        job = self._jobs.pop(job_id, None)
+        if job is not None:
+            self._move(job, None)
+            self._hand_on(job)
+
+    def pause(self, providers: frozenset[str | None]) -> None:
+        """Start nothing for these providers (None: for any at all), and go on with all others."""
+        changed, self._paused = self._paused ^ providers, providers
+        for provider in self._lanes.keys() & changed:
+            self._offer(provider)
 
     def next_due(self) -> str | None:
-        """The earliest due time of a job that waits for one."""
-        return self._later[0][0] if self._later else None
+        """The earliest due time of a job that waits for nothing else."""
+        return self._jobs[self._later.first()].due if self._later else None
+
+    def waits(self) -> dict[str, dict[Where, int]]:
+        """By provider, how many jobs run, and how many wait for what."""
+        return {provider: lane.counts.copy() for provider, lane in self._lanes.items()}
+
+    def _line_up(self, job: Job) -> None:
+        """Have a job wait behind the older ones of its name, and the newer ones behind it."""
+        oldest = self._jobs[self._oldest.setdefault(job.name, job.id)]
+        if oldest.first < job.first:
+            self._newer[job.name].put(job.id, job.first)
+            self._move(job, "blocked")
+            return
+        if oldest.id != job.id:  # an older one was retried
+            self._oldest[job.name] = job.id
+            self._newer[job.name].put(oldest.id, oldest.first)
+            if self._where.get(oldest.id) in ("waiting", "later"):
+                self._move(oldest, "blocked")
+        self._let_go(job)
+
+    def _hand_on(self, ended: Job) -> None:
+        """Let the next of a name go, if it waited for this one."""
+        if ended.name not in self._newer:
+            del self._oldest[ended.name]
+            return
+        newer = self._newer[ended.name]
+        if self._oldest[ended.name] == ended.id:
+            heir = self._jobs[newer.first()]
+            newer.drop(heir.id)
+            self._oldest[ended.name] = heir.id
+            if self._where.get(heir.id) == "blocked":
+                self._let_go(heir)
+        newer.drop(ended.id)
+        if not newer:
+            del self._newer[ended.name]
+
+    def _let_go(self, job: Job) -> None:
+        """No older one of its name is left: have a job wait for its due time, or its turn."""
+        self._move(job, "waiting" if job.due is None else "later")
+
+    def _move(self, job: Job, to: Where | None) -> None:
+        """Have a job be somewhere else, or nowhere."""
+        lane, at = self._lanes[job.provider], self._where.pop(job.id, None)
+        if at is not None:
+            lane.counts[at] -= 1
+        if to is not None:
+            lane.counts[to] += 1
+            self._where[job.id] = to
+        self._running += (to == "running") - (at == "running")
+        if to == "running":
+            lane.serve(job)
+        elif at == "waiting":
+            lane.drop(job)
+        elif at == "later":
+            self._later.drop(job.id)
+        if to == "waiting":
+            lane.put(job)
+        elif to == "later":
+            self._later.put(job.id, (job.due or "", job.first))
+        self._offer(job.provider)
+
+    def _offer(self, provider: str) -> None:
+        """Have a lane take part in the next pick, if it can; forget it where nothing is left."""
+        lane = self._lanes[provider]
+        running = lane.counts["running"]
+        if lane.counts["waiting"] and running < self._lane_limit and provider not in self._paused:
+            self._ready.put(provider, (running, self._jobs[lane.first()].first))
+            return
+        self._ready.drop(provider)
+        if not any(lane.counts.values()):
+            del self._lanes[provider]
+
+
+def _folder(job: Job) -> str:
+    return job.name.rpartition("/")[0]
+
+
+def _line(job: Job) -> tuple[str, int, str | None]:
+    """Where a job lines up: as long as that is the same, it keeps its place."""
+    return job.provider, job.priority, job.due

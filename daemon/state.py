@@ -81,10 +81,10 @@ class Backed(dict[str, Value]):
         return value
 
     def get(self, key: str, default: Any = None) -> Any:
-        try:
-            return self[key]
-        except KeyError:
-            return default
+        value = dict.get(self, key)
+        if value is None and key:
+            value = self._load(key)
+        return default if value is None else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,6 @@ from daemon.errors import RootBusy
 from daemon.files import (
     NAME_MAX,
     RootLock,
-    Signature,
     Unreadable,
     fitted,
     folder_beneath,
@@ -23,7 +22,8 @@ from daemon.files import (
     publish,
     read_whole,
     remove_beneath,
-    signature_beneath,
+    signature_of,
+    status_beneath,
     text_to_name,
     write_durable,
 )
@@ -115,8 +115,8 @@ def test_a_file_is_read_with_what_it_looked_like(tmp_path: Path) -> None:
     data, signature = read_whole(tmp_path, ("a", "b", "x.json"), 2)
     status = (tmp_path / "a" / "b" / "x.json").stat()
     assert data == b"{}"
-    assert signature == Signature(status.st_ino, 2, status.st_mtime_ns, status.st_ctime_ns)
-    assert signature_beneath(tmp_path, ("a", "b", "x.json")) == signature
+    assert signature == signature_of(status)
+    assert status_beneath(tmp_path, ("a", "b", "x.json")) == status
 
 
 def test_what_is_missing_is_missing(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.files import Signature
+from daemon.files import NO_SIGNATURE, signature_of
 from daemon.looking import Bad, Busy, Gone, Good, Looker
-from daemon.requests import content_digest, digest_of
+from daemon.requests import digest_of, digests_of
 from tests.builders import as_bytes, door
 
 GOOD = {"prompt": "x", "labels": {"l": 1}}
@@ -46,8 +46,8 @@ def test_a_good_request_comes_with_the_digests_of_its_bytes(looker: Looker, inbo
     assert isinstance(look, Good)
     assert look.request.raw == GOOD
     assert look.request_sha256 == digest_of(data)
-    assert look.key == content_digest(data) == digest_of(as_bytes(GOOD))
-    assert look.signature.size == len(data)
+    assert look.key == digests_of(data)[1] == digest_of(as_bytes(GOOD))
+    assert look.signature == signature_of((inbox / "a.json").stat())
 
 
 def test_what_is_as_it_was_is_not_looked_at_again(looker: Looker, inbox: Path) -> None:
@@ -63,7 +63,7 @@ def test_a_replaced_file_of_the_same_size_is_looked_at_again(looker: Looker, inb
     look = looker.look("a.json")
     assert isinstance(look, Good)
     (inbox / "b").write_bytes(as_bytes({**GOOD, "prompt": "y"}))
-    os.utime(inbox / "b", ns=(0, look.signature.mtime_ns))
+    os.utime(inbox / "b", ns=(0, (inbox / "a.json").stat().st_mtime_ns))
     (inbox / "b").rename(inbox / "a.json")
     again = looker.look("a.json", look.signature)
     assert isinstance(again, Good)
@@ -92,7 +92,7 @@ def test_a_file_that_changes_while_it_is_read_is_busy(
     def changed(*_: Any) -> Any:
         raise BlockingIOError("it changed")
 
-    monkeypatch.setattr("daemon.looking.read_whole", changed)
+    monkeypatch.setattr("daemon.looking.read_at", changed)
     assert looker.look("a.json") == Busy("a.json")
 
 
@@ -108,7 +108,7 @@ def test_what_does_not_parse_may_still_become_whole(
     assert not look.whole
     assert look.problem.code == "invalid_json"
     assert look.request_sha256 == digest_of(data)
-    assert look.key == content_digest(data)
+    assert look.key == digests_of(data)[1]
 
 
 @settings(max_examples=40, deadline=None)
@@ -175,7 +175,7 @@ def test_an_oversize_file_is_refused_without_being_read(looker: Looker, inbox: P
     look = bad(looker, "a.json")
     assert look.problem.code == "limit_exceeded"
     assert look.request_sha256 is None
-    assert look.key == f"larger than the limit of 1000 bytes:1001:{look.signature.mtime_ns}"
+    assert look.key == f"larger than the limit of 1000 bytes:1001:{(inbox / 'a.json').stat().st_mtime_ns}"
 
 
 def test_what_is_no_file_is_refused_by_kind_and_known_by_its_looks(
@@ -202,16 +202,18 @@ def test_a_directory_that_gets_files_is_still_the_one_that_was_refused(
 
 @pytest.mark.parametrize("code", [5, 13, 40, 36])
 def test_a_disk_that_fails_makes_a_refusal_and_no_traceback(
-    looker: Looker, monkeypatch: pytest.MonkeyPatch, code: int
+    looker: Looker, inbox: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
+    drop(inbox, "a.json", GOOD)
+
     def broken(*_: Any) -> Any:
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr("daemon.looking.signature_beneath", broken)
+    monkeypatch.setattr("daemon.looking.read_at", broken)
     look = bad(looker, "a.json")
     assert look.problem.code == "unreadable_request"
     assert os.strerror(code).lower() in look.problem.message
-    assert look.signature == Signature(0, 0, 0, 0)
+    assert look.signature == NO_SIGNATURE
 
 
 def test_names_that_are_not_utf8_are_looked_at_like_others(looker: Looker, inbox: Path) -> None:

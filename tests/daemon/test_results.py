@@ -270,7 +270,7 @@ def test_results_of_folders_lie_in_them(folder: ResultFolder, inbox: Path) -> No
 
 def test_removing_takes_away_the_result_and_nothing_else(folder: ResultFolder, inbox: Path) -> None:
     (inbox / "a.json").write_text("{}")
-    folder.work([put(), Remove("a.json"), Remove("a.json")])
+    folder.work([put(), Remove(("a.json",)), Remove(("a.json",))])
     assert os.listdir(inbox) == ["a.json"]
 
 

@@ -23,9 +23,9 @@ from pydantic import Field
 
 import daemon.app
 import daemon.blobs
+import daemon.controls
 import daemon.files
 import daemon.gallery
-import daemon.intake
 import daemon.results
 import daemon.segments
 import handlers.media.decoding
@@ -83,7 +83,7 @@ class Boundaries:
 
     def inside_log_writes(self) -> None:
         """Die with half of a batch written: a torn tail."""
-        real = daemon.segments._write_all
+        real = daemon.segments.write_all
 
         def torn(file: int, data: bytes) -> None:
             half = len(data) // 2
@@ -92,7 +92,7 @@ class Boundaries:
             real(file, data[half:])
             self.pass_by("before the log's fsync")
 
-        daemon.segments._write_all = torn
+        daemon.segments.write_all = torn
 
 
 # ---------------------------------------------------------------- who does the work
@@ -188,10 +188,10 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     boundaries.around(daemon.segments.Segments, "write")
     boundaries.inside_log_writes()
     boundaries.around(daemon.gallery, "publish")
-    boundaries.around(daemon.results, "publish")
+    boundaries.around(daemon.results, "publish_at")
     boundaries.around(daemon.blobs, "write_durable")
     boundaries.around(daemon.gallery, "write_durable")
-    boundaries.around(daemon.intake, "remove_beneath")
+    boundaries.around(daemon.controls, "remove_beneath")
     boundaries.around(daemon.blobs.BlobStore, "drop")
     found = find_plugins()
     plugins = Plugins(
