@@ -10,5 +10,6 @@
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
 9. `publisher`  an ended job: its result beside the request (`results`)
 
-`app` builds all of it. `cli` is every command. docs/architecture.md tells the whole story.
+`app` builds all of it. `cli` is every command; `doctor` looks after an installation.
+docs/architecture.md tells the whole story.
 """

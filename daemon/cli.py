@@ -264,6 +264,29 @@ def verify(root: Root = None) -> None:
 
 
 @app.command()
+def doctor(
+    root: Root = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Check an installation and its root, and say what to do where something is wrong.
+
+    It needs no running daemon, and disturbs none.
+
+    Exit codes:
+
+    0  no fault; there may be warnings
+
+    1  there is a fault
+    """
+    from daemon.doctor import examine, is_well
+    from daemon.showing import show_findings
+
+    findings = examine(root)
+    show_findings(findings, as_json=as_json)
+    sys.exit(0 if is_well(findings) else EXIT_FAILED)
+
+
+@app.command()
 def rebuild(root: Root = None) -> None:
     """Write every result again, from the log alone.
 

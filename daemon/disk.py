@@ -28,6 +28,25 @@ Reply = TypeVar("Reply")
 _log = structlog.get_logger(__name__)
 
 
+def existing(folder: Path) -> Path:
+    """A folder, or what there is of the way to it: somebody may empty tmp/ by removing it."""
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def room(folder: Path, floor: int) -> tuple[int, int]:
+    """The bytes that are free where a folder lies, and how many must stay so.
+
+    Args:
+        folder: need not be there yet.
+        floor: bytes; or 5 % of the filesystem, where that is less.
+    """
+    usage = os.statvfs(existing(folder))
+    free = usage.f_bavail * usage.f_frsize
+    return free, min(floor, usage.f_blocks * usage.f_frsize // 20)
+
+
 class Disk:
     """Watches the free space of some folders.
 
@@ -66,21 +85,14 @@ class Disk:
 
     def check(self) -> None:
         """Look at the free space; pause or resume."""
-        shortest = min(map(self._space, self._folders), key=lambda space: space[0] - space[1])
-        free, floor = shortest
+        spaces = (room(folder, self._floor) for folder in self._folders)
+        free, floor = min(spaces, key=lambda space: space[0] - space[1])
         if free < floor:
             self._pause(free, floor)
         elif self.paused or self._said_paused:
             self._resume(free)
         else:
             self._fill_reserve(floor)
-
-    def _space(self, folder: Path) -> tuple[int, int]:
-        while not folder.exists():  # somebody emptied tmp/ by removing it
-            folder = folder.parent
-        usage = os.statvfs(folder)
-        free = usage.f_bavail * usage.f_frsize
-        return free, min(self._floor, usage.f_blocks * usage.f_frsize // 20)
 
     def _pause(self, free: int, floor: int) -> None:
         if self.paused:

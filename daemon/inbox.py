@@ -175,7 +175,15 @@ class _Overflow(logging.Handler):
             self._hints.tell(None)
 
 
-def _observe(inbox: Path, hints: Hints) -> BaseObserver:
+def observe(
+    inbox: Path, handler: FileSystemEventHandler, *, recursive: bool = True
+) -> BaseObserver:
+    """Begin to watch a folder for files that come.
+
+    Raises:
+        OSError: the system has no watch left, or no instance.
+        RecursionError: folders nest too deeply.
+    """
     observer = Observer()
     wanted: list[type[FileSystemEvent]] = [
         FileCreatedEvent,
@@ -185,7 +193,7 @@ def _observe(inbox: Path, hints: Hints) -> BaseObserver:
         DirMovedEvent,
     ]
     try:
-        observer.schedule(_Handler(inbox, hints), str(inbox), recursive=True, event_filter=wanted)
+        observer.schedule(handler, str(inbox), recursive=recursive, event_filter=wanted)
         observer.start()
     except BaseException:
         observer.stop()  # its reader runs since it was made
@@ -217,7 +225,8 @@ class Watcher:
         logging.getLogger("watchdog").addHandler(self._overflow)
         try:
             # The folder itself: a watch on a link to it would tell of nothing.
-            self._observer = _observe(self._inbox.resolve(), self._hints)
+            inbox = self._inbox.resolve()
+            self._observer = observe(inbox, _Handler(inbox, self._hints))
         except (OSError, RecursionError) as error:  # the latter where folders nest too deeply
             if not self._complained:
                 self._complained = True

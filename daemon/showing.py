@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from daemon.checkups import Finding
 from daemon.files import lock_holder
 from daemon.reading import answer, check_root, concerns, describe, find, lines, load, parse
 from daemon.results import build, render
@@ -125,6 +128,40 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
             print(f"  fault     {_plain(fault['pointer'])} {_plain(fault['message'])}")
         for hint in error["hints"]:
             print(f"  hint      {hint}")
+
+
+# ---------------------------------------------------------------- doctor
+
+_COLOURS = {"ok": "green", "warning": "yellow", "fault": "red"}
+
+
+def show_findings(findings: Mapping[str, Finding], *, as_json: bool) -> None:
+    """What each check found, and how many of each kind."""
+    if as_json:
+        listed = [{"check": name, **asdict(finding)} for name, finding in findings.items()]
+        print(json.dumps(listed, indent=2))  # in ASCII: a path need not be text
+        return
+    if sys.stdout.isatty():
+        _print_findings(findings)
+    else:
+        for name, finding in findings.items():
+            print(f"{finding.state:<8} {name:<13} {_plain(finding.found)}")
+            if finding.hint is not None:
+                print(f"{'hint':>8} {name:<13} {_plain(finding.hint)}")
+    counts = Counter(finding.state for finding in findings.values())
+    print(", ".join(f"{count} {state}" for state, count in counts.items()))
+
+
+def _print_findings(findings: Mapping[str, Finding]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("check", "", "found", box=None, header_style="bold")
+    for name, finding in findings.items():
+        hint = f"\n→ {_plain(finding.hint)}" if finding.hint is not None else ""
+        state = Text(finding.state, _COLOURS[finding.state])
+        table.add_row(name, state, Text(_plain(finding.found)).append(hint, "bold"))
+    _console().print(table)
 
 
 # ---------------------------------------------------------------- the log

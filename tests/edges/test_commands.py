@@ -33,7 +33,18 @@ from tests.support import (
 DRY = {"task": "generate_image", "prompt": "x", "dry_run": True}
 BAD = {"task": "no_such_task"}
 PICTURE = {"task": "generate_image", "prompt": "x", "size": "64x64"}
-COMMANDS = ["run", "submit", "retry", "cancel", "status", "events", "verify", "rebuild", "schema"]
+COMMANDS = [
+    "run",
+    "submit",
+    "retry",
+    "cancel",
+    "status",
+    "events",
+    "verify",
+    "doctor",
+    "rebuild",
+    "schema",
+]
 NEVER = {"DARKROOM_RETRY_SECONDS": "1e7", "DARKROOM_RETRY_SECONDS_MAX": "1e7"}
 WAITS = {**PICTURE, "timeout": 0.0001, "max_attempts": 9}
 """A request that waits for its retry as long as `NEVER` lasts."""

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,32 +13,13 @@ from typing import Any
 import pytest
 
 from daemon.files import lock_holder
+from tests.edges.conftest import Mount
 from tests.support import Daemon, Root, daemon, darkroom, drain, wait_until
 
 DRY = {"task": "generate_image", "prompt": "x", "dry_run": True}
 PAINTING = {"task": "generate_image", "prompt": "x", "size": "64x64"}
 OFTEN = {"DARKROOM_SCAN_INTERVAL": "0.2"}
 SOON = {"DARKROOM_RETRY_SECONDS": "0.1", "DARKROOM_RETRY_SECONDS_MAX": "0.2"}
-
-Mount = Callable[..., None]
-
-
-@pytest.fixture
-def mount() -> Iterator[Mount]:
-    """Mount something for the time of a test; skips where that is not allowed."""
-    mounted: list[Path] = []
-
-    def do(place: Path, *arguments: str) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        try:
-            subprocess.run(["mount", *arguments, place], check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"mounting needs root and its rights: {error}")
-        mounted.append(place)
-
-    yield do
-    for place in reversed(mounted):
-        subprocess.run(["umount", "--lazy", place], check=True)
 
 
 def tmpfs(size: str = "2m") -> list[str]:
