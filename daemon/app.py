@@ -181,9 +181,7 @@ class App:
         recall = Recall(log, blobs, door)
         runner = Runner(services, state, recall, self._plugins.handlers)
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
-        intake = Intake(
-            settings, clock, log, state, looker, blobs, disk, publisher, recall
-        )
+        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher, recall)
         self._intake, self._runner = intake, runner
         # In this order: whoever comes later reads a state that has taken the events in.
         log.subscribe(self._apply)

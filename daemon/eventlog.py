@@ -189,7 +189,7 @@ class LogFront:
 
     def _claim(self, appends: Sequence[Append]) -> None:
         """Count events as queued, if every stream is where the caller thinks it is."""
-        for events, _, job, expected in appends:
+        for _, _, job, expected in appends:
             # A stream that is to begin has an id nobody had before, so no archive knows it.
             begins = expected == 0 and job not in self._durable and job not in self._queued
             if job is not None and not begins and self.version(job) != expected:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Self
 
 from daemon.errors import RootBusy
 
@@ -118,7 +119,7 @@ class OpenFolders:
         self._open: dict[tuple[str, ...], int] = {}
         self._stack = ExitStack()
 
-    def __enter__(self) -> OpenFolders:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -215,9 +216,7 @@ def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, S
         return read_at(folder, parts[-1], status, limit)
 
 
-def read_at(
-    folder: int, name: str, judged: os.stat_result, limit: int
-) -> tuple[bytes, Signature]:
+def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple[bytes, Signature]:
     """As `read_whole`, in a folder that is open, of a file whose status is known."""
     kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
     if kind is not None:

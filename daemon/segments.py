@@ -289,4 +289,3 @@ def _is_torn(tail: bytes) -> bool:
     holds. Anything else was acknowledged once and damaged later.
     """
     return b"\n" not in tail or b"\0" in tail
-

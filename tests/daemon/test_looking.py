@@ -175,7 +175,10 @@ def test_an_oversize_file_is_refused_without_being_read(looker: Looker, inbox: P
     look = bad(looker, "a.json")
     assert look.problem.code == "limit_exceeded"
     assert look.request_sha256 is None
-    assert look.key == f"larger than the limit of 1000 bytes:1001:{(inbox / 'a.json').stat().st_mtime_ns}"
+    assert (
+        look.key
+        == f"larger than the limit of 1000 bytes:1001:{(inbox / 'a.json').stat().st_mtime_ns}"
+    )
 
 
 def test_what_is_no_file_is_refused_by_kind_and_known_by_its_looks(
