@@ -19,6 +19,7 @@ from typing import Any
 
 import structlog
 
+from daemon.archivist import Archivist, open_log
 from daemon.blobs import BlobStore
 from daemon.clock import Clock, SystemClock
 from daemon.context import Services
@@ -148,9 +149,9 @@ class App:
             clock,
             segment_bytes=settings.segment_bytes,
             failed=self._log_failed,
-            archived=self._version,
+            archived=state.version,
         )
-        log.open(state.apply)
+        archivist, told = open_log(log, state, settings.index)
         blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
         results = ResultFolder(settings.inbox, staging, log.get)
         publisher = Publisher(results, log, state, idle=self._changed.set)
@@ -183,15 +184,14 @@ class App:
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
         intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher, recall)
         self._intake, self._runner = intake, runner
+        if archivist is not None:
+            intake.restore(archivist.seen(), told)
+            archivist.follow(intake.lookout.take_changes)
         # In this order: whoever comes later reads a state that has taken the events in.
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
-        return _Parts(log, publisher, runner, intake, workbench, disk)
-
-    def _version(self, job_id: str) -> int:
-        job = self._state.jobs.get(job_id)
-        return job.version if job is not None else 0
+        return _Parts(log, publisher, runner, intake, workbench, disk, archivist)
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
@@ -277,6 +277,8 @@ class App:
         if self._failure is None:
             self._say(parts.log, DaemonStopped(self._reason))
         await parts.log.close()
+        if parts.archivist is not None:
+            await parts.archivist.close()
         parts.workbench.close()
         _log.info("stopped")
 
@@ -289,6 +291,7 @@ class _Parts:
     intake: Intake
     workbench: Workbench
     disk: Disk
+    archivist: Archivist | None
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"

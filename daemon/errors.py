@@ -141,5 +141,9 @@ class LogCorrupt(LogError):
         self.where = where
 
 
+class IndexFailed(LogError):
+    """The index cannot be read or written; the log has all that is in it."""
+
+
 class LogFailed(LogError):
     """The disk failed under the log. Never retried: what is on disk is unknown until a restart."""

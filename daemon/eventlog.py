@@ -18,10 +18,10 @@ from typing import NamedTuple, Protocol
 
 from daemon.batching import Batcher
 from daemon.clock import Clock
-from daemon.errors import Conflict, LogFailed, LogFull
+from daemon.errors import Conflict, LogError, LogFailed, LogFull
 from daemon.events import Event, JobAccepted, Recorded
 from daemon.lines import Draft, draft
-from daemon.segments import Segments
+from daemon.segments import Position, Segments
 
 RECENT = 4096
 """How many of the newest events are kept in memory, for jobs that start right after they came."""
@@ -96,8 +96,8 @@ class EventLog(Protocol):
         """
         ...
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
-        """All durable events behind a sequence, in order; reads the disk."""
+    def read(self, after: int = 0, kind: type[Event] | None = None) -> Iterator[Recorded]:
+        """All durable events behind a sequence, in order, or those of one type; reads the disk."""
         ...
 
     def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
@@ -160,7 +160,7 @@ class LogFront:
     def subscribe(self, committed: Committed) -> None:
         self._subscribers.append(committed)
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
+    def read(self, after: int = 0, kind: type[Event] | None = None) -> Iterator[Recorded]:
         raise NotImplementedError
 
     async def follow(self, after: int = 0) -> AsyncIterator[Recorded]:
@@ -261,23 +261,35 @@ class FileEventLog(LogFront):
         self._clock = clock
         self._segments = Segments(folder, segment_bytes)
         self._failed = failed
-        self._written: deque[list[Recorded]] = deque()
+        self._settled: Position | None = None
+        self._written: deque[tuple[list[Recorded], Position]] = deque()
         self._epoch = 0  # of appends; the loop's
         self._live_epoch = 0  # of what may still be written; the thread's
         self._broken: LogFailed | None = None
 
-    def open(self, replay: Callable[[Recorded], None]) -> None:
-        """Read the whole log, repair a torn tail, and begin to take appends.
+    @property
+    def position(self) -> Position:
+        """The last line that subscribers know; while it opens, the last that was read."""
+        return self._settled or self._segments.position
+
+    def fits(self, start: Position) -> bool:
+        """Whether this log holds the very line that a position names."""
+        return self._segments.fits(start)
+
+    def open(self, replay: Callable[[Recorded], None], start: Position | None = None) -> None:
+        """Read the log, repair a torn tail, and begin to take appends.
 
         Args:
-            replay: called with every event there is, in order.
+            replay: called with every event behind `start`, in order.
+            start: what need not be read any more; it must fit. Everything is, if left out.
 
         Raises:
             LogCorrupt: a line is not what was once written, and it is no torn tail either.
             LogFailed: the disk failed.
         """
         try:
-            for recorded in self._segments.load():
+            self._last = start.sequence if start is not None else 0
+            for recorded in self._segments.load(start):
                 self._count(recorded)
                 replay(recorded)
             torn = self._segments.repair()
@@ -286,6 +298,7 @@ class FileEventLog(LogFront):
         self._batcher: Batcher[_Queued, tuple[Recorded, ...]] = Batcher(
             "eventlog", self._commit, settled=self._settle
         )
+        self._settled = self._segments.position
         if torn is not None:
             self.append(None, None, [torn])
 
@@ -297,8 +310,8 @@ class FileEventLog(LogFront):
     def get(self, sequence: int) -> Recorded:
         return self.recent(sequence) or self._segments.get(sequence)
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
-        return self._segments.read(after, self._last)
+    def read(self, after: int = 0, kind: type[Event] | None = None) -> Iterator[Recorded]:
+        return self._segments.read(after, self._last, kind)
 
     async def close(self) -> None:
         await self._batcher.close()
@@ -310,7 +323,8 @@ class FileEventLog(LogFront):
         for entry, reply in zip(batch, replies, strict=True):
             if not isinstance(reply, Exception):
                 self._release(entry.appends)
-        self._tell(self._written.popleft())
+        written, self._settled = self._written.popleft()
+        self._tell(written)
         for entry, reply in zip(batch, replies, strict=True):
             if isinstance(reply, LogFailed):
                 self._failed(reply)
@@ -324,20 +338,30 @@ class FileEventLog(LogFront):
         """Write a batch and make it durable: all that is live of it, or nothing."""
         live = [entry for entry in batch if entry.epoch == self._live_epoch]
         written: list[Recorded] = []
-        self._written.append(written)
-        if self._broken is not None:
-            return [self._broken] * len(batch)
         try:
-            replies = iter(self._write(live, written) if live else ())
+            replies = self._attempt(live, written)
+        finally:
+            self._written.append((written, self._segments.position))
+        if isinstance(replies, Exception):
+            return [replies] * len(batch)
+        full = LogFull("there was no room for the event log")
+        answers = iter(replies)
+        return [next(answers) if entry.epoch == self._live_epoch else full for entry in batch]
+
+    def _attempt(
+        self, live: Sequence[_Queued], written: list[Recorded]
+    ) -> list[tuple[Recorded, ...]] | LogError:
+        if self._broken is not None:
+            return self._broken
+        try:
+            return self._write(live, written) if live else []
         except Exception as error:
             written.clear()
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 self._live_epoch += 1
-                return [LogFull("there is no room for the event log") for _ in batch]
+                return LogFull("there is no room for the event log")
             self._broken = LogFailed(f"the event log cannot be written: {error}")
-            return [self._broken] * len(batch)
-        full = LogFull("there was no room for the event log")
-        return [next(replies) if entry.epoch == self._live_epoch else full for entry in batch]
+            return self._broken
 
     def _write(
         self, entries: Sequence[_Queued], written: list[Recorded]

@@ -7,7 +7,7 @@ Requests stay where they are; what claims one is its durable event. Control file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 
@@ -28,6 +28,7 @@ from daemon.lookout import Lookout
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import body_digest
+from daemon.results import without_result
 from daemon.settings import Settings
 from daemon.state import State
 from handlers.contract import HandlerError
@@ -90,9 +91,20 @@ class Intake:
         self.lookout = Lookout(settings, clock, self._woken.set)
         self._resting: dict[str, _Rest] = {}
         self._controls = Controls(settings, log, state, looker, publisher)
+        self._answered: Iterable[str] = ()
         self._scanned = False  # since the backlog was empty
         self._looked = asyncio.Condition()
         self._looks = 0
+
+    def restore(self, seen: Mapping[str, Signature], told: Set[str]) -> None:
+        """Take over what an earlier daemon saw.
+
+        Args:
+            seen: what each file looked like when it was decided.
+            told: names that are to be looked at all the same.
+        """
+        self.lookout.seen = {name: seen[name] for name in seen.keys() - told}
+        self._answered = tuple(self.lookout.seen)
 
     @property
     def busy(self) -> bool:
@@ -137,10 +149,22 @@ class Intake:
                 await self._control(name)
         if self._scanned and (not self.lookout.backlog or self._disk.paused):
             self._scanned = False
+            await self._restore()
             self._publisher.settle_all()
             async with self._looked:
                 self._looks += 1
                 self._looked.notify_all()
+
+    async def _restore(self) -> None:
+        """After the first scan: write the results that are missing, of requests that were answered
+        before the index was written and are not looked at again."""
+        names, self._answered = self._answered, ()
+        known = [name for name in names if name in self.lookout.seen]
+        missing = await asyncio.to_thread(without_result, self._settings.inbox, known)
+        for name in missing:
+            drop = self._state.newest(name)
+            if drop is not None:
+                self._publisher.ensure(name, drop)
 
     # ------------------------------------------------------------ requests
 
@@ -192,6 +216,7 @@ class Intake:
         Raises:
             LogFull: there was no room.
         """
+        self._state.fetch([look.name for look in looks])
         wishes = [await self._wish(look, again) for look in looks]
         decisions = [decide(self._state, wish) for wish in wishes]
         appends = [
@@ -263,7 +288,7 @@ class Intake:
         """See to the answers that lie there."""
         outdated = []
         for look, decision in zip(looks, decisions, strict=True):
-            self.lookout.seen[look.name] = look.signature
+            self.lookout.decided(look.name, look.signature)
             self._resting.pop(look.name, None)
             drop = self._state.newest(look.name)
             job = self._state.jobs.get(drop.job or "") if drop is not None else None

@@ -41,6 +41,7 @@ class Lookout:
         self.backlog = Backlog()
         self.seen: dict[str, Signature] = {}
         """What each file looked like when it was decided."""
+        self._changed: dict[str, None] = {}  # names in it, since they were last taken
         self.hints = Hints(wake)
         self._watcher = Watcher(settings.inbox, self.hints) if settings.watch else None
         self._next_scan = 0.0
@@ -72,6 +73,16 @@ class Lookout:
     def count_answers(self, count: int) -> None:
         """Results were put in the inbox, each of which a watcher would be told of."""
         self._answered += count
+
+    def decided(self, name: str, signature: Signature) -> None:
+        """A file was decided as it looks now."""
+        self.seen[name] = signature
+        self._changed[name] = None
+
+    def take_changes(self) -> dict[str, Signature | None]:
+        """What became different in `seen` since the last time; None for what is gone."""
+        changed, self._changed = self._changed, {}
+        return {name: self.seen.get(name) for name in changed}
 
     async def look(self, skip: Callable[[str], bool]) -> bool:
         """Put what is new on the backlog.
@@ -109,6 +120,7 @@ class Lookout:
         self._next_scan = now + max(self._settings.scan_interval, 50 * (now - began))
         for name in [name for name in self.seen if name not in result.found]:
             del self.seen[name]
+            self._changed[name] = None
         return [name for name, seen in result.found.items() if self.seen.get(name) != seen]
 
     async def _glance(self) -> list[str]:

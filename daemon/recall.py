@@ -20,7 +20,7 @@ KEPT = 8192
 """The most requests at hand."""
 
 _AHEAD = (8, 512)
-"""The fewest and the most events that are read at once."""
+"""The fewest and the most requests that are read at once."""
 
 
 class Recall:
@@ -87,7 +87,7 @@ class Recall:
         return recorded
 
     def _read_ahead(self, sequence: int, count: int) -> tuple[Recorded, dict[str, Request]]:
-        events = self._log.read(sequence - 1)
+        events = self._log.read(sequence - 1, JobAccepted)
         wanted = next(events, None)
         if wanted is None:
             raise LogError(f"event {sequence} is not in the log")

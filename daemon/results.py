@@ -8,7 +8,9 @@ five times what the log does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+import stat
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -147,6 +149,23 @@ class Emitted(NamedTuple):
 
     file: str
     written: bool
+
+
+def without_result(inbox: Path, names: Iterable[str]) -> list[str]:
+    """Those of some requests beside which no result lies."""
+    missing = []
+    with OpenFolders(inbox) as folders:
+        for name in names:
+            parts = result_parts(name)
+            try:
+                folder = folders.of(parts[:-1])
+                status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+                lies_there = stat.S_ISREG(status.st_mode)
+            except OSError:
+                lies_there = False
+            if not lies_there:
+                missing.append(name)
+    return missing
 
 
 class ResultFolder:

@@ -13,11 +13,14 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, NamedTuple
 
 from daemon.clock import Clock
 from daemon.errors import LogCorrupt
-from daemon.events import FORMAT, LogOpened, LogRepaired, Recorded
+from daemon.events import FORMAT, Event, LogOpened, LogRepaired, Recorded
 from daemon.files import sync_folder, write_all
 from daemon.lines import NO_HASH, Draft, decode, draft, encode
 
@@ -26,18 +29,51 @@ QUARANTINE = "quarantine"
 _NAME = re.compile(r"^\d{8}\.jsonl$")
 
 
+class Position(NamedTuple):
+    """A line of the log: which one, its hash, and where it lies."""
+
+    sequence: int
+    hash: str
+    segment: int
+    begin: int
+    end: int
+
+
+_EVERY = 64
+"""Of so many lines one is marked: a few more are read for each that is asked for, and a log of a
+hundred million needs no gigabyte of memory."""
+
+
 @dataclass(slots=True)
 class Segment:
-    """One file of the log, and where in it each line begins."""
+    """One file of the log, and where in it some of the lines begin."""
 
     path: Path
     first: int
     """The sequence of its first line."""
-    offsets: array[int] = field(default_factory=lambda: array("Q"))
+    lines: int = 0
+    marks: array[int] | None = field(default_factory=lambda: array("Q"))
+    """Where every `_EVERY`th line begins; None where nobody has looked yet."""
 
     @property
     def number(self) -> int:
         return int(self.path.stem)
+
+    def add(self, offset: int) -> None:
+        """Count one more line, which begins there."""
+        if self.marks is not None and self.lines % _EVERY == 0:
+            self.marks.append(offset)
+        self.lines += 1
+
+    def look(self) -> array[int]:
+        """Find the marks in the file."""
+        marks, offset = array("Q"), 0
+        with self.path.open("rb") as file:
+            for number, line in enumerate(islice(file, self.lines)):
+                if number % _EVERY == 0:
+                    marks.append(offset)
+                offset += len(line)
+        return marks
 
 
 @dataclass(slots=True)
@@ -97,7 +133,9 @@ class Segments:
         self._segments: list[Segment] = []
         self._sequence = 0
         self._hash = NO_HASH
+        self._begin = 0  # of the last line
         self._end = 0
+        self._lock = Lock()  # on the marks
         self._torn: bytes = b""
         self._file = -1
 
@@ -108,28 +146,68 @@ class Segments:
         return self._hash
 
     @property
+    def position(self) -> Position:
+        """The last line."""
+        number = self._segments[-1].number if self._segments else 0
+        return Position(self._sequence, self._hash, number, self._begin, self._end)
+
+    @property
     def torn(self) -> int:
         """Bytes of a torn tail that `load` found."""
         return len(self._torn)
 
     # ------------------------------------------------------------ reading
 
-    def load(self) -> Iterator[Recorded]:
-        """Read everything, check every line, and remember where each begins.
+    def load(self, start: Position | None = None) -> Iterator[Recorded]:
+        """Read everything, or all behind a position; check every line of that.
+
+        Args:
+            start: where to begin; it must `fit`.
 
         Raises:
             LogCorrupt: a line is wrong, and it is no torn tail of the newest segment.
         """
         paths = segment_paths(self._folder)
         for path in paths:
-            segment = Segment(path, self._sequence + 1)
-            self._segments.append(segment)
-            self._end, self._torn = 0, b""
-            yield from self._load_segment(segment, newest=path == paths[-1])
+            if start is not None and int(path.stem) <= start.segment:
+                self._skip(path, start)
+                if int(path.stem) < start.segment:
+                    continue
+            else:
+                self._segments.append(Segment(path, self._sequence + 1))
+                self._end = 0
+            self._torn = b""
+            yield from self._load_segment(self._segments[-1], newest=path == paths[-1])
+
+    def fits(self, start: Position) -> bool:
+        """Whether this log holds the very line that a position names."""
+        path = self._folder / f"{start.segment:08d}.jsonl"
+        try:
+            with path.open("rb") as file:
+                file.seek(start.begin)
+                line = file.read(start.end - start.begin)
+            recorded, digest = decode(line, path.name)
+        except (OSError, LogCorrupt):
+            return False
+        return (recorded.sequence, digest) == (start.sequence, start.hash)
+
+    def _skip(self, path: Path, start: Position) -> None:
+        """Take a segment as it is up to a position, without reading it."""
+        with path.open("rb") as file:
+            opened, _ = decode(file.readline(), f"{path.name}:1")
+        if self._segments:
+            self._segments[-1].lines = opened.sequence - self._segments[-1].first
+        elif isinstance(opened.event, LogOpened):
+            self.root_id = opened.event.root
+        lines = start.sequence + 1 - opened.sequence
+        self._segments.append(Segment(path, opened.sequence, lines, marks=None))
+        self._sequence, self._hash, self._end = start.sequence, start.hash, start.end
+        self._begin = start.begin
 
     def _load_segment(self, segment: Segment, *, newest: bool) -> Iterator[Recorded]:
         with segment.path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
+            file.seek(self._end)
+            for number, line in enumerate(file, start=segment.lines + 1):
                 where = f"{segment.path.name}:{number}"
                 try:
                     recorded, digest = self._checked(line, where)
@@ -138,9 +216,9 @@ class Segments:
                     if newest and _is_torn(self._torn):
                         return
                     raise
-                segment.offsets.append(self._end)
+                segment.add(self._end)
                 self._sequence, self._hash = recorded.sequence, digest
-                self._end += len(line)
+                self._begin, self._end = self._end, self._end + len(line)
                 yield recorded
 
     def _checked(self, line: bytes, where: str) -> tuple[Recorded, str]:
@@ -166,27 +244,37 @@ class Segments:
             KeyError: there is none.
         """
         index = bisect_right(self._segments, sequence, key=lambda segment: segment.first) - 1
-        if index < 0 or sequence - self._segments[index].first >= len(
-            self._segments[index].offsets
-        ):
+        if index < 0 or sequence - self._segments[index].first >= self._segments[index].lines:
             raise KeyError(sequence)
         segment = self._segments[index]
         with segment.path.open("rb") as file:
-            file.seek(segment.offsets[sequence - segment.first])
+            self._seek(file, segment, sequence - segment.first)
             return decode(file.readline(), f"{segment.path.name}, event {sequence}")[0]
 
-    def read(self, after: int, last: int) -> Iterator[Recorded]:
-        """The events behind `after` up to and with `last`, in order."""
+    def read(self, after: int, last: int, kind: type[Event] | None = None) -> Iterator[Recorded]:
+        """The events behind `after` up to and with `last`, in order; of one type, if it is given."""
+        wanted = f'"type":"{kind.TYPE}"'.encode() if kind is not None else b""
         for segment in tuple(self._segments):
             skip = max(0, after + 1 - segment.first)
-            if skip >= len(segment.offsets):
+            if skip >= segment.lines:
                 continue
             with segment.path.open("rb") as file:
-                file.seek(segment.offsets[skip])
+                self._seek(file, segment, skip)
                 for number, line in enumerate(file, start=skip + 1):
                     if segment.first + number - 1 > last:
                         return
-                    yield decode(line, f"{segment.path.name}:{number}")[0]
+                    if wanted in line:
+                        yield decode(line, f"{segment.path.name}:{number}")[0]
+
+    def _seek(self, file: BinaryIO, segment: Segment, number: int) -> None:
+        """Have the next line of a segment's file be the one with this number, from 0."""
+        with self._lock:
+            if segment.marks is None:
+                segment.marks = segment.look()
+            offset = segment.marks[number // _EVERY]
+        file.seek(offset)
+        for _ in range(number % _EVERY):
+            file.readline()
 
     # ------------------------------------------------------------ writing
 
@@ -223,7 +311,7 @@ class Segments:
         """Start on the lines of one write; the first of a segment is made here."""
         number = self._segments[-1].number if self._segments else 0
         # A segment whose own first line was torn has none yet; it is written now.
-        headless = bool(self._segments) and not self._segments[-1].offsets
+        headless = bool(self._segments) and not self._segments[-1].lines
         rotates = not self._segments or self._end >= self._limit
         self.root_id = self.root_id or clock.new_id()
         writing = Writing(
@@ -251,9 +339,10 @@ class Segments:
         if writing.rotates:
             sync_folder(self._folder)
             self._point_current_at(self._segments[-1])
-        for line in writing.lines:
-            self._segments[-1].offsets.append(self._end)
-            self._end += len(line)
+        with self._lock:
+            for line in writing.lines:
+                self._segments[-1].add(self._end)
+                self._begin, self._end = self._end, self._end + len(line)
         self._sequence, self._hash = writing.sequence, writing.prevhash
 
     def _rotate(self, number: int) -> None:

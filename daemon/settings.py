@@ -65,6 +65,10 @@ class Settings(BaseModel):
         return self.root / ".darkroom"
 
     @property
+    def index(self) -> Path:
+        return self.private / "index.sqlite"
+
+    @property
     def lock(self) -> Path:
         return self.private / "lock"
 

@@ -54,6 +54,10 @@ class Archive(Protocol):
         """The drops of a name by key, the newest last, or None."""
         ...
 
+    def drops_of(self, names: Iterable[str]) -> dict[str, dict[str, Drop]]:
+        """The same, of many names at once; those that are not known are left out."""
+        ...
+
     def sender_id(self, wanted: str) -> tuple[str, str] | None:
         """A sender's id: the digest of the body, and the job; or None."""
         ...
@@ -100,7 +104,10 @@ class Changes:
     request_blobs: frozenset[str]
     held: Mapping[str, int]
     """All of them, whether they changed or not: there are few."""
+    counts: Mapping[str, int]
     paused: bool
+    fetched: tuple[str, ...]
+    """Names that were only read from the archive."""
 
 
 @dataclass(slots=True)
@@ -112,25 +119,38 @@ class _Touched:
     owed: dict[str, None] = field(default_factory=dict)
     ids: dict[str, None] = field(default_factory=dict)
     blobs: set[str] = field(default_factory=set)
+    fetched: list[str] = field(default_factory=list)
+    """Names that were only read."""
 
 
-def _nothing(_: str) -> None:
-    """The archive of a state that has none."""
+class _Nothing:
+    """The archive of a state that has everything at hand."""
+
+    def job(self, _: str) -> None:
+        return None
+
+    def drops(self, _: str) -> None:
+        return None
+
+    def drops_of(self, _: Iterable[str]) -> dict[str, dict[str, Drop]]:
+        return {}
+
+    def sender_id(self, _: str) -> None:
+        return None
+
+    def is_request_blob(self, _: str) -> bool:
+        return False
 
 
 class State:
-    """Everything known, folded from the log.
+    """Everything known, folded from the log."""
 
-    Args:
-        archive: where the rest lies; none, if left out.
-    """
-
-    def __init__(self, archive: Archive | None = None) -> None:
-        self._archive = archive
-        self.jobs: Backed[Job] = Backed(archive.job if archive else _nothing)
-        self.drops: Backed[dict[str, Drop]] = Backed(archive.drops if archive else _nothing)
+    def __init__(self) -> None:
+        self._archive: Archive = _Nothing()
+        self.jobs: Backed[Job] = Backed(lambda job_id: self._archive.job(job_id))
+        self.drops: Backed[dict[str, Drop]] = Backed(lambda name: self._archive.drops(name))
         """By name and key, the newest last. Changed in place: a name may be used for years."""
-        self.ids: Backed[tuple[str, str]] = Backed(archive.sender_id if archive else _nothing)
+        self.ids: Backed[tuple[str, str]] = Backed(lambda one: self._archive.sender_id(one))
         """The senders' ids: id -> (digest of the body, job)."""
         self.open_jobs: dict[str, None] = {}
         """Jobs that have not ended, in the order of their acceptance."""
@@ -140,9 +160,15 @@ class State:
         """SHA-256 of a media blob -> how many jobs may still need it."""
         self.request_blobs: set[str] = set()
         """SHA-256 of the blobs that requests are made of; kept for as long as the log."""
+        self.counts: Counter[str] = Counter()
+        """How many jobs stand where, by status; and how many drops were rejected."""
         self.paused = False
         self.sequence = 0
         self._touched = _Touched()
+
+    def use(self, archive: Archive) -> None:
+        """Look there for what is not at hand, from now on."""
+        self._archive = archive
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
@@ -165,7 +191,8 @@ class State:
     __hash__ = None  # type: ignore[assignment]
 
     _COMPARED = (
-        "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "paused", "sequence",
+        "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "counts", "paused",
+        "sequence",
     )  # fmt: skip
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
@@ -176,6 +203,11 @@ class State:
             return
         self.jobs[job_id] = job
         self._touched.jobs[job_id] = None
+        if before is None:
+            self.counts[job.status] += 1
+        elif job.status != before.status:
+            self.counts[job.status] += 1
+            self.counts[before.status] -= 1
         if job.hold != (before.hold if before is not None else ()):
             self._hold(before, job)
 
@@ -221,6 +253,7 @@ class State:
             self._owe(name, job.last)
 
     def _rejected(self, recorded: Recorded, event: RequestRejected) -> None:
+        self.counts["rejected"] += 1
         self._drop(recorded, Drop(event.key, event.request_sha256, None, self.sequence))
         self._owe(recorded.subject or "", self.sequence)
 
@@ -273,8 +306,13 @@ class State:
 
     def needs(self, digest: str) -> bool:
         """Whether a job or a request may still need the blob with this SHA-256."""
-        archived = self._archive is not None and self._archive.is_request_blob(digest)
-        return digest in self.held or digest in self.request_blobs or archived
+        at_hand = digest in self.held or digest in self.request_blobs
+        return at_hand or self._archive.is_request_blob(digest)
+
+    def version(self, job_id: str) -> int:
+        """How many events a job's stream has."""
+        job = self.jobs.get(job_id)
+        return job.version if job is not None else 0
 
     def newest(self, name: str) -> Drop | None:
         """The newest drop under a name."""
@@ -297,10 +335,22 @@ class State:
 
     # ------------------------------------------------------------ archiving
 
+    def fetch(self, names: Iterable[str]) -> None:
+        """Have at hand what the archive knows of these names, found with one look; also that it
+        knows nothing of them."""
+        if isinstance(self._archive, _Nothing):
+            return
+        missing = [name for name in names if name not in self.drops]
+        found = self._archive.drops_of(missing)
+        for name in missing:
+            self.drops[name] = found.get(name, {})
+            self._touched.fetched.append(name)
+
     @property
     def changed(self) -> int:
-        """How many jobs and names changed since the changes were last taken."""
-        return len(self._touched.jobs) + len(self._touched.names)
+        """How many jobs and names changed, or were fetched, since the changes were last taken."""
+        touched = self._touched
+        return len(touched.jobs) + len(touched.names) + len(touched.fetched)
 
     def take_changes(self) -> Changes:
         """What changed since the last time; from now on it counts as taken."""
@@ -313,7 +363,9 @@ class State:
             ids={wanted: self.ids[wanted] for wanted in touched.ids},
             request_blobs=frozenset(touched.blobs),
             held=dict(self.held),
+            counts=dict(self.counts),
             paused=self.paused,
+            fetched=tuple(touched.fetched),
         )
 
     def let_go(self, changes: Changes) -> list[str]:
@@ -328,7 +380,7 @@ class State:
             if job.ended and dict.get(self.jobs, job.id) is job:
                 del self.jobs[job.id]
                 gone.append(job.id)
-        self._let_go_of_names({*changes.drops, *changes.owed})
+        self._let_go_of_names({*changes.drops, *changes.owed, *changes.fetched})
         for wanted in changes.ids:
             self.ids.pop(wanted, None)
         self.request_blobs -= changes.request_blobs - self._touched.blobs

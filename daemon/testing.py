@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.clock import Clock, rfc3339
 from daemon.eventlog import Append, LogFront
-from daemon.events import LogOpened, Recorded
+from daemon.events import Event, LogOpened, Recorded
 from daemon.lines import NO_HASH, decode, draft, encode
 from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
 
@@ -118,9 +118,11 @@ class MemoryEventLog(LogFront):
             raise KeyError(sequence)
         return decode(self.lines[sequence - 1], "memory")[0]
 
-    def read(self, after: int = 0) -> Iterator[Recorded]:
+    def read(self, after: int = 0, kind: type[Event] | None = None) -> Iterator[Recorded]:
         for line in self.lines[after : self._last]:
-            yield decode(line, "memory")[0]
+            recorded = decode(line, "memory")[0]
+            if kind is None or isinstance(recorded.event, kind):
+                yield recorded
 
     async def close(self) -> None:
         await self.append(None, None, ())

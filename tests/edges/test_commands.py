@@ -160,6 +160,7 @@ def damage(root: Root, line: int = 3) -> None:
     flipped = bytes([lines[line - 1][place] ^ 1])
     lines[line - 1] = lines[line - 1][:place] + flipped + lines[line - 1][place + 1 :]
     segment.write_bytes(b"\n".join(lines))
+    (root.path / ".darkroom" / "index.sqlite").unlink()  # with it nothing old is read
 
 
 def test_a_damaged_log_exits_5_with_the_place_and_what_to_do_and_is_left_as_it_is(
@@ -170,6 +171,16 @@ def test_a_damaged_log_exits_5_with_the_place_and_what_to_do_and_is_left_as_it_i
     for arguments in (["run"], ["run", "--drain"]):
         fails(darkroom(answered.path, *arguments), 5, "00000001.jsonl:3", "darkroom verify")
     assert (answered.path / "events" / "00000001.jsonl").read_bytes() == before
+
+
+def test_damage_before_the_snapshot_stops_no_start_and_is_found_by_verify(answered: Root) -> None:
+    index = (answered.path / ".darkroom" / "index.sqlite").read_bytes()
+    damage(answered)
+    (answered.path / ".darkroom" / "index.sqlite").write_bytes(index)
+    answered.drop("after.json", DRY)
+    drain(answered.path)
+    assert answered.wait_result("after.json")["ok"]
+    fails(darkroom(answered.path, "verify"), 5, "00000001.jsonl:3")
 
 
 @pytest.mark.parametrize("name", ["verify", "status", "rebuild"])
