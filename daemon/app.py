@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -126,6 +127,7 @@ class App:
     async def _running(self) -> AsyncIterator[_Parts]:
         """Everything built and running; in the end everything stopped, in order."""
         parts = self._build()
+        _calm_collector()
         tasks = [asyncio.create_task(parts.intake.run()), asyncio.create_task(parts.runner.run())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
@@ -295,6 +297,14 @@ class _Parts:
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
+
+
+def _calm_collector() -> None:
+    """Have Python look for reference cycles seldom: jobs leave none, and to walk a hundred thousand
+    that wait, again and again, would take a third of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _decoder(settings: Settings) -> Describe:

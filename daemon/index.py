@@ -245,11 +245,11 @@ def _replace(
     """Write rows of two columns; those whose second is None are removed."""
     rows = list(rows)
     connection.executemany(
-        f"REPLACE INTO {table} VALUES (?, ?)",
+        f"REPLACE INTO {table} VALUES (?, ?)",  # noqa: S608 (a name of our own)
         (row for row in rows if row[1] is not None),
     )
     connection.executemany(
-        f"DELETE FROM {table} WHERE name = ?",  # noqa: S608 (a name of our own)
+        f"DELETE FROM {table} WHERE name = ?",  # noqa: S608
         ((row[0],) for row in rows if row[1] is None),
     )
 

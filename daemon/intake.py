@@ -7,7 +7,7 @@ Requests stay where they are; what claims one is its durable event. Control file
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -96,14 +96,14 @@ class Intake:
         self._looked = asyncio.Condition()
         self._looks = 0
 
-    def restore(self, seen: Mapping[str, Signature], told: Set[str]) -> None:
+    def restore(self, seen: Mapping[str, Signature], told: Collection[str]) -> None:
         """Take over what an earlier daemon saw.
 
         Args:
             seen: what each file looked like when it was decided.
             told: names that are to be looked at all the same.
         """
-        self.lookout.seen = {name: seen[name] for name in seen.keys() - told}
+        self.lookout.seen = {name: looked for name, looked in seen.items() if name not in told}
         self._answered = tuple(self.lookout.seen)
 
     @property

@@ -189,13 +189,13 @@ class Runner:
             await self._handlers[request.task].run(request.fields, context)
         except BadRequest as error:
             return Fail(job.id, Run(), error.problem)
+        except DryRun:
+            pass
         except Exception as error:
-            cause = _cause(error)
-            if isinstance(cause, LogError):
-                raise cause from None
-            if not (isinstance(cause, DryRun) and context is not None):
-                return self._failure(stream.job, context, _problem(job, cause))
-        return Succeed(job.id, context.run())
+            problem = _problem(job, _cause(error))
+            if problem is not None:
+                return self._failure(stream.job, context, problem)
+        return Succeed(job.id, context.run() if context is not None else Run())
 
     def _failure(self, job: Job, context: JournaledContext | None, problem: Problem) -> JobCommand:
         settings = self._with.settings
@@ -292,7 +292,16 @@ def _weight(error: Exception) -> int:
     return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun) else 3
 
 
-def _problem(job: Job, error: Exception) -> Problem:
+def _problem(job: Job, error: Exception) -> Problem | None:
+    """What to tell of a failure; None where it was a dry run's end.
+
+    Raises:
+        LogError: it was the log's, and no failure of the job.
+    """
+    if isinstance(error, LogError):
+        raise error from None
+    if isinstance(error, DryRun):
+        return None
     if isinstance(error, HandlerError):
         return problem_of(error)
     _log.error("a handler broke", job=job.id, task=job.task, exc_info=error)

@@ -252,7 +252,8 @@ class Segments:
             return decode(file.readline(), f"{segment.path.name}, event {sequence}")[0]
 
     def read(self, after: int, last: int, kind: type[Event] | None = None) -> Iterator[Recorded]:
-        """The events behind `after` up to and with `last`, in order; of one type, if it is given."""
+        """The events behind `after` up to and with `last`, in order; or those of one
+        type."""
         wanted = f'"type":"{kind.TYPE}"'.encode() if kind is not None else b""
         for segment in tuple(self._segments):
             skip = max(0, after + 1 - segment.first)

@@ -76,10 +76,10 @@ class Backed(dict[str, Value]):
 
     def __init__(self, load: Callable[[str], Value | None]) -> None:
         super().__init__()
-        self._load = load
+        self.load = load
 
     def __missing__(self, key: str) -> Value:
-        value = self._load(key) if key else None
+        value = self.load(key) if key else None
         if value is None:
             raise KeyError(key)
         return value
@@ -87,7 +87,7 @@ class Backed(dict[str, Value]):
     def get(self, key: str, default: Any = None) -> Any:
         value = dict.get(self, key)
         if value is None and key:
-            value = self._load(key)
+            value = self.load(key)
         return default if value is None else value
 
 
@@ -147,10 +147,10 @@ class State:
 
     def __init__(self) -> None:
         self._archive: Archive = _Nothing()
-        self.jobs: Backed[Job] = Backed(lambda job_id: self._archive.job(job_id))
-        self.drops: Backed[dict[str, Drop]] = Backed(lambda name: self._archive.drops(name))
+        self.jobs: Backed[Job] = Backed(self._archive.job)
+        self.drops: Backed[dict[str, Drop]] = Backed(self._archive.drops)
         """By name and key, the newest last. Changed in place: a name may be used for years."""
-        self.ids: Backed[tuple[str, str]] = Backed(lambda one: self._archive.sender_id(one))
+        self.ids: Backed[tuple[str, str]] = Backed(self._archive.sender_id)
         """The senders' ids: id -> (digest of the body, job)."""
         self.open_jobs: dict[str, None] = {}
         """Jobs that have not ended, in the order of their acceptance."""
@@ -169,6 +169,8 @@ class State:
     def use(self, archive: Archive) -> None:
         """Look there for what is not at hand, from now on."""
         self._archive = archive
+        self.jobs.load, self.drops.load = archive.job, archive.drops
+        self.ids.load = archive.sender_id
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
