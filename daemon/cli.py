@@ -213,13 +213,33 @@ def status(
 
     darkroom status helmet --json
     """
-    from daemon import showing
-
     settings = _settings(root)
     if request is None:
-        showing.show_all(settings, most, as_json=as_json)
+        from daemon import dashboard
+
+        dashboard.show_all(settings, most, as_json=as_json)
     else:
+        from daemon import showing
+
         showing.show_one(settings, request, as_json=as_json)
+
+
+@app.command()
+def watch(
+    root: Root = None,
+    most: Annotated[int, typer.Option(help="How many requests to list.", min=1)] = 20,
+    interval: Annotated[
+        float, typer.Option(help="Seconds between two looks.", min=0.1, max=3600)
+    ] = 1.0,
+) -> None:
+    """Show where requests stand, as it changes; Ctrl-C ends it.
+
+    On a terminal a live table, into a pipe one line whenever the counts
+    changed.
+    """
+    from daemon import dashboard
+
+    dashboard.watch(_settings(root), most, interval)
 
 
 @app.command()

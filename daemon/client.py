@@ -24,7 +24,7 @@ from daemon.files import (
     text_to_name,
 )
 from daemon.inbox import REQUESTS, concerns_us
-from daemon.reading import find, load
+from daemon.reading import load, look
 from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts
 from daemon.settings import Settings
@@ -170,8 +170,7 @@ def control(settings: Settings, wanted: str, verb: str) -> str:
     Raises:
         UsageError: the log knows no such request.
     """
-    state, _ = load(settings)
-    name, _ = find(state, wanted)
+    name, _ = look(settings).find(wanted)
     stem = name.removesuffix(".json")
     # What is left of x.json.json would mean x.json.
     file = f"{name if stem.endswith(REQUESTS) else stem}.{verb}"

@@ -61,7 +61,9 @@ class Index:
 
     def _open(self, read_only: bool) -> sqlite3.Connection:
         if read_only:
-            return _connect(self._path, read_only=True)
+            connection = _connect(self._path, read_only=True)
+            connection.execute("BEGIN")  # what is read from now on is of one moment
+            return connection
         with suppress(sqlite3.DatabaseError), closing(_connect(self._path)) as connection:
             (version,) = connection.execute("PRAGMA user_version").fetchone()
             if version == FORMAT:

@@ -104,7 +104,7 @@ class Lookout:
         else:
             await self._begin_burst(len(names))
             return False
-        self.backlog.add(name for name in found if not skip(name))
+        self.backlog.add(name for name in sorted(found) if not skip(name))
         await self._judge(len(names) + len(found))
         return everything
 

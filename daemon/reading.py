@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 
-from daemon.errors import UsageError
+from daemon.errors import IndexFailed, UsageError
 from daemon.events import Recorded
+from daemon.index import Index
 from daemon.jobs import Job
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
@@ -32,7 +35,7 @@ def check_root(settings: Settings) -> None:
 
 
 def load(settings: Settings) -> tuple[State, Segments]:
-    """The state of a root, and its log to read single events from.
+    """The state of a root by its whole log, every line of it checked; and the log itself.
 
     Raises:
         UsageError: there is no log.
@@ -45,31 +48,72 @@ def load(settings: Settings) -> tuple[State, Segments]:
     return state, segments
 
 
-def find(state: State, wanted: str) -> tuple[str, Drop]:
-    """The request that somebody means, by its name, its name without .json, or its job.
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A root as it stands."""
+
+    state: State
+    segments: Segments
+    index: Index | None
+
+    def newest(self, most: int) -> list[tuple[str, Drop]]:
+        """The newest drop of each of the requests that were dropped last, the newest first."""
+        rows = {name: drop for name in self.state.drops if (drop := self.state.newest(name))}
+        for name, drops in self.index.newest(most + len(rows)) if self.index is not None else ():
+            rows.setdefault(name, next(reversed(drops.values())))
+        return nlargest(most, rows.items(), key=lambda row: row[1].event)
+
+    def find(self, wanted: str) -> tuple[str, Drop]:
+        """The request that somebody means, by its name, its name without .json, or its job.
+
+        Raises:
+            UsageError: there is none.
+        """
+        state = self.state
+        job = state.jobs.get(wanted)
+        for name in (wanted, f"{wanted}.json", job.name if job is not None else ""):
+            drop = state.newest(name)
+            if drop is not None:
+                if job is not None and drop.job != job.id:
+                    known = state.drops[name].values()
+                    drop = next((one for one in known if one.job == job.id), drop)
+                return name, drop
+        near = [name for name in state.drops if wanted.lower() in name.lower()]
+        near += self.index.similar(wanted, 5) if self.index is not None else []
+        more = f"; similar: {', '.join(list(dict.fromkeys(near))[:5])}" if near else ""
+        raise UsageError(f"the log knows no request or job {wanted!r}{more}")
+
+    def answer(self, drop: Drop) -> Recorded | None:
+        """The event that answers a drop, or None while its job is open."""
+        if drop.job is None:
+            return self.segments.get(drop.event)
+        last = self.state.jobs[drop.job].last
+        return self.segments.get(last) if last else None
+
+
+def look(settings: Settings) -> Reading:
+    """A root as it stands, by its index and what the log says since.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no log.
+        LogCorrupt: a line is not what was once written.
     """
-    job = state.jobs.get(wanted)
-    for name in (wanted, f"{wanted}.json", job.name if job is not None else ""):
-        drop = state.newest(name)
-        if drop is not None:
-            if job is not None and drop.job != job.id:
-                known = state.drops[name].values()
-                drop = next((one for one in known if one.job == job.id), drop)
-            return name, drop
-    near = [name for name in state.drops if wanted.lower() in name.lower()][:5]
-    more = f"; similar: {', '.join(near)}" if near else ""
-    raise UsageError(f"the log knows no request or job {wanted!r}{more}")
-
-
-def answer(segments: Segments, state: State, drop: Drop) -> Recorded | None:
-    """The event that answers a drop, or None while its job is open."""
-    if drop.job is None:
-        return segments.get(drop.event)
-    last = state.jobs[drop.job].last
-    return segments.get(last) if last else None
+    check_root(settings)
+    segments = Segments(settings.events, 0)
+    try:
+        index = Index(settings.index, read_only=True)
+        start = index.position()
+        if start is not None and segments.fits(start):
+            state = State()
+            index.restore(state)
+            state.use(index)
+            for recorded in segments.load(start):
+                state.apply(recorded)
+            return Reading(state, segments, index)
+    except IndexFailed:
+        pass  # the log has all that is in it
+    state, segments = load(settings)
+    return Reading(state, segments, None)
 
 
 def lines(folder: Path, *, follow: bool) -> Iterator[bytes]:

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from daemon.checkups import Finding
-from daemon.files import lock_holder
-from daemon.reading import answer, check_root, concerns, describe, find, lines, load, parse
+from daemon.reading import check_root, concerns, describe, lines, load, look, parse
 from daemon.results import build, render
 from daemon.settings import Settings
 from daemon.state import Drop, State
@@ -21,12 +20,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text as a terminal may have it: what moves the cursor or turns the line is spelled out."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def _console() -> Console:
+def console() -> Console:
     from rich.console import Console
 
     # Nothing that a caller chose is markup; and into a pipe nothing is cut off.
@@ -34,62 +33,18 @@ def _console() -> Console:
     return Console(markup=False, highlight=False, width=width)
 
 
-# ---------------------------------------------------------------- status
+# ---------------------------------------------------------------- one request
 
 
-def show_all(settings: Settings, most: int, *, as_json: bool) -> None:
-    """Counts, and the newest requests."""
-    state, _ = load(settings)
-    rows = sorted(
-        ((name, drop) for name in state.drops if (drop := state.newest(name)) is not None),
-        key=lambda row: row[1].event,
-    )
-    counts = Counter(_status(state, drop) for _, drop in rows)
-    holder = lock_holder(settings.lock)
-    if as_json:
-        shown = {
-            "root": str(settings.root),
-            "daemon": holder,
-            "paused": state.paused,
-            "counts": dict(counts),
-            "requests": [_row(state, name, drop) for name, drop in rows[-most:]],
-        }
-        print(json.dumps(shown, indent=2, ensure_ascii=False))
-        return
-    served = f"served by process {holder}" if holder is not None else "no daemon runs"
-    print(f"{settings.root}: {served}{', paused' if state.paused else ''}")
-    print(", ".join(f"{count} {status}" for status, count in counts.items()) or "no requests yet")
-    if rows:
-        _print_table(state, rows[-most:])
-
-
-def _print_table(state: State, rows: list[tuple[str, Drop]]) -> None:
-    from rich.table import Table
-
-    table = Table("request", "status", "task", "provider", box=None, header_style="bold")
-    table.add_column("job", no_wrap=True)
-    for name, drop in rows:
-        job = state.jobs.get(drop.job or "")
-        state_of_it = describe(job) + (f" ({job.error})" if job is not None and job.error else "")
-        table.add_row(
-            _plain(name),
-            state_of_it,
-            job.task if job is not None else "",
-            job.provider if job is not None else "",
-            drop.job or "",
-        )
-    _console().print(table)
-
-
-def _status(state: State, drop: Drop) -> str:
+def status(state: State, drop: Drop) -> str:
     return state.jobs[drop.job].status if drop.job is not None else "rejected"
 
 
-def _row(state: State, name: str, drop: Drop) -> dict[str, Json]:
+def row(state: State, name: str, drop: Drop) -> dict[str, Json]:
     job = state.jobs.get(drop.job or "")
     return {
         "request": name,
-        "status": _status(state, drop),
+        "status": status(state, drop),
         "job": drop.job,
         "task": job.task if job is not None else None,
         "provider": job.provider if job is not None else None,
@@ -103,15 +58,16 @@ def _row(state: State, name: str, drop: Drop) -> dict[str, Json]:
 
 def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     """One request: its result if it has one, else where it stands."""
-    state, segments = load(settings)
-    name, drop = find(state, wanted)
-    ending = answer(segments, state, drop)
+    reading = look(settings)
+    state = reading.state
+    name, drop = reading.find(wanted)
+    ending = reading.answer(drop)
     if as_json:
-        shown = build(name, drop, ending) if ending is not None else _row(state, name, drop)
+        shown = build(name, drop, ending) if ending is not None else row(state, name, drop)
         print(render(shown).decode(), end="")
         return
     job = state.jobs.get(drop.job or "")
-    print(f"{_plain(name)}: {describe(job)}")
+    print(f"{plain(name)}: {describe(job)}")
     if job is not None:
         print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
     if ending is None:
@@ -120,12 +76,12 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     for artifact in result["artifacts"]:
         print(f"  artifact  {artifact['path']} ({artifact['width']} x {artifact['height']})")
     for warning in result["warnings"]:
-        print(f"  warning   {_plain(warning)}")
+        print(f"  warning   {plain(warning)}")
     error = result["error"]
     if error is not None:
-        print(f"  error     {error['code']}: {_plain(error['message'])}")
+        print(f"  error     {error['code']}: {plain(error['message'])}")
         for fault in error["faults"]:
-            print(f"  fault     {_plain(fault['pointer'])} {_plain(fault['message'])}")
+            print(f"  fault     {plain(fault['pointer'])} {plain(fault['message'])}")
         for hint in error["hints"]:
             print(f"  hint      {hint}")
 
@@ -145,9 +101,9 @@ def show_findings(findings: Mapping[str, Finding], *, as_json: bool) -> None:
         _print_findings(findings)
     else:
         for name, finding in findings.items():
-            print(f"{finding.state:<8} {name:<13} {_plain(finding.found)}")
+            print(f"{finding.state:<8} {name:<13} {plain(finding.found)}")
             if finding.hint is not None:
-                print(f"{'hint':>8} {name:<13} {_plain(finding.hint)}")
+                print(f"{'hint':>8} {name:<13} {plain(finding.hint)}")
     counts = Counter(finding.state for finding in findings.values())
     print(", ".join(f"{count} {state}" for state, count in counts.items()))
 
@@ -158,10 +114,10 @@ def _print_findings(findings: Mapping[str, Finding]) -> None:
 
     table = Table("check", "", "found", box=None, header_style="bold")
     for name, finding in findings.items():
-        hint = f"\n→ {_plain(finding.hint)}" if finding.hint is not None else ""
+        hint = f"\n→ {plain(finding.hint)}" if finding.hint is not None else ""
         state = Text(finding.state, _COLOURS[finding.state])
-        table.add_row(name, state, Text(_plain(finding.found)).append(hint, "bold"))
-    _console().print(table)
+        table.add_row(name, state, Text(plain(finding.found)).append(hint, "bold"))
+    console().print(table)
 
 
 # ---------------------------------------------------------------- the log

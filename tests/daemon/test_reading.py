@@ -10,7 +10,7 @@ import pytest
 from daemon.errors import LogCorrupt, UsageError
 from daemon.eventlog import FileEventLog
 from daemon.events import Event, JobSucceeded, RequestRejected
-from daemon.reading import answer, check_root, concerns, describe, find, lines, load, parse
+from daemon.reading import check_root, concerns, describe, lines, load, look, parse
 from daemon.settings import Settings
 from daemon.testing import FrozenClock
 from tests.builders import accepted, ended, job, problem
@@ -88,33 +88,37 @@ def test_a_damaged_line_is_told(root: Settings) -> None:
 def test_a_request_is_found_by_name_or_job(
     root: Settings, wanted: str, name: str, job_id: str | None
 ) -> None:
-    found, drop = find(load(root)[0], wanted)
+    found, drop = look(root).find(wanted)
     assert (found, drop.job) == (name, job_id)
 
 
 def test_what_is_not_found_is_told_with_what_is_like_it(root: Settings) -> None:
-    state, _ = load(root)
+    reading = look(root)
     with pytest.raises(UsageError, match=r"'A\.JS'; similar: a\.json"):
-        find(state, "A.JS")
+        reading.find("A.JS")
     with pytest.raises(UsageError, match=r"no request or job 'zzz'$"):
-        find(state, "zzz")
+        reading.find("zzz")
     with pytest.raises(UsageError):
-        find(state, "")
+        reading.find("")
 
 
 @pytest.mark.parametrize(("wanted", "type_"), [("J1", JobSucceeded), ("bad", RequestRejected)])
 def test_the_answer_of_a_request_is_its_last_event(
     root: Settings, wanted: str, type_: type[Event]
 ) -> None:
-    state, segments = load(root)
-    recorded = answer(segments, state, find(state, wanted)[1])
+    reading = look(root)
+    recorded = reading.answer(reading.find(wanted)[1])
     assert recorded is not None
     assert isinstance(recorded.event, type_)
 
 
 def test_an_open_job_has_no_answer_yet(root: Settings) -> None:
-    state, segments = load(root)
-    assert answer(segments, state, find(state, "J2")[1]) is None
+    reading = look(root)
+    assert reading.answer(reading.find("J2")[1]) is None
+
+
+def test_the_newest_requests_come_first(root: Settings) -> None:
+    assert [name for name, _ in look(root).newest(2)] == ["bad.json", "me/b.json"]
 
 
 def test_all_lines_of_all_segments_are_read(root: Settings) -> None:

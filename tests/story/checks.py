@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daemon.client import rebuild
-from daemon.reading import answer, load
+from daemon.reading import Reading, load
 from daemon.results import build, render, result_parts
 from daemon.settings import load_settings
 from daemon.state import fold
@@ -41,7 +41,7 @@ def check(root: Path, requests: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         assert results[name]["request_sha256"] == hashlib.sha256(data).hexdigest()
         drop = state.newest(name)
         assert drop is not None
-        ending = answer(segments, state, drop)
+        ending = Reading(state, segments, None).answer(drop)
         assert ending is not None
         assert render(build(name, drop, ending)) == text
 

@@ -1,0 +1,138 @@
+"""A root at a glance: how many jobs stand where, in which lane, and what each one waits for."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from daemon.clock import parse_rfc3339, rfc3339
+from daemon.jobs import Job
+from daemon.segments import segment_paths
+from daemon.state import State
+
+WINDOW = 60.0
+"""Seconds over which the rate is taken."""
+
+_CHUNK = 4 << 20
+_MOST = 64 << 20
+"""Bytes of the log that are read for the rate at the most."""
+
+_END = re.compile(
+    rb'"type":"darkroom\.(?:job\.(?:succeeded|failed|cancelled)|request\.rejected)\.v1"'
+    rb'.*?"time":"([^"]+)"'
+)
+
+
+@dataclass(slots=True)
+class Lane:
+    """One provider's open jobs."""
+
+    running: int = 0
+    waiting: int = 0
+    """For a place."""
+    later: int = 0
+    """For their time."""
+    blocked: int = 0
+    """Behind an older drop of their name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How much was answered lately."""
+
+    answered: int
+    seconds: float
+
+
+class Overview:
+    """What can be said of a state's open jobs.
+
+    Args:
+        state: where all jobs stand.
+        now: the wall clock (RFC 3339, as `rfc3339` writes it).
+        paused: the providers for which nothing starts; None for any at all.
+        places: jobs at once for each provider.
+    """
+
+    def __init__(self, state: State, now: str, paused: frozenset[str | None], places: int) -> None:
+        self._now = now
+        self._paused = paused
+        self._places = places
+        self._oldest: dict[str, Job] = {}
+        self.lanes: dict[str, Lane] = {}
+        jobs = [state.jobs[job_id] for job_id in state.open_jobs]
+        for job in sorted(jobs, key=lambda job: job.first):
+            self._oldest.setdefault(job.name, job)
+        for job in jobs:
+            lane = self.lanes.setdefault(job.provider, Lane())
+            where = self._where(job)
+            setattr(lane, where, getattr(lane, where) + 1)
+
+    def _where(self, job: Job) -> str:
+        if job.status == "running":
+            return "running"
+        if self._oldest[job.name].id != job.id:
+            return "blocked"
+        return "later" if job.due is not None and job.due > self._now else "waiting"
+
+    def waits_for(self, job: Job) -> str | None:
+        """What an open job waits for, in a few words; None where it runs or has ended."""
+        if job.ended or job.status == "running":
+            return None
+        where = self._where(job)
+        if where == "blocked":
+            return f"the older drop of {job.name}"
+        if where == "later":
+            return f"its time, {job.due}"
+        if None in self._paused:
+            return "the pause to end"
+        if job.provider in self._paused:
+            return f"the pause of {job.provider} to end"
+        full = self.lanes[job.provider].running >= self._places
+        return f"a place, {job.provider} works on {self._places}" if full else "its turn"
+
+
+def paused_by(inbox: Path) -> dict[str | None, str]:
+    """The PAUSE files in an inbox: provider (None for any at all) -> the file's name."""
+    names = sorted(path.name for path in inbox.glob("PAUSE*") if path.name != "PAUSE.")
+    return {
+        name.removeprefix("PAUSE.") if name != "PAUSE" else None: name
+        for name in names
+        if name == "PAUSE" or name.startswith("PAUSE.")
+    }
+
+
+def rate(folder: Path, now: datetime) -> Rate:
+    """How much was answered in the last `WINDOW` seconds, by the end of the log.
+
+    Args:
+        folder: `events/`.
+        now: the wall clock.
+    """
+    since = rfc3339(now - timedelta(seconds=WINDOW)).encode()
+    answered, left, earliest = 0, _MOST, b""
+    for path in reversed(segment_paths(folder)):
+        with path.open("rb") as file:
+            end = file.seek(0, 2)
+            while end > 0:
+                if left <= 0:  # so much that a shorter time must do
+                    seconds = (now - parse_rfc3339(earliest.decode())).total_seconds()
+                    return Rate(answered, max(seconds, 0.001))
+                begin = max(0, end - _CHUNK)
+                file.seek(begin)
+                times = _END.findall(file.read(end - begin))
+                answered += sum(time >= since for time in times)
+                if times and times[0] < since:
+                    return Rate(answered, WINDOW)
+                earliest = times[0] if times else earliest
+                left, end = left - (end - begin), begin
+    return Rate(answered, WINDOW)
+
+
+def counts(state: State) -> Mapping[str, int]:
+    """How many jobs stand where; and how many drops were rejected."""
+    return Counter({status: count for status, count in sorted(state.counts.items()) if count})
