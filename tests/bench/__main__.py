@@ -60,7 +60,8 @@ def _measure(arguments: argparse.Namespace, place: Place, scale: Scale) -> None:
         if arguments.only in (None, name):
             print(f"measuring: {name}", file=sys.stderr)
             rows += part(place, scale)
-    Console(width=max(120, Console().width)).print(table(rows))
+    if rows:
+        Console(width=max(120, Console().width)).print(table(rows))
     # A quick page is none: it goes beside the scratch, where nobody takes it for real.
     docs = arguments.folder if arguments.quick else REPOSITORY / "docs"
     if arguments.only in (None, "growth"):

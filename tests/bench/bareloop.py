@@ -17,7 +17,7 @@ from tests.bench.dropping import Inbox
 from tests.bench.inotify import Inotify
 
 BATCH = 256
-"""Requests that share two syncs: more of them gain nothing (docs of issue 3)."""
+"""Requests that share two syncs; more of them gained nothing where it was tried."""
 
 _encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 

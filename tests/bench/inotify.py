@@ -1,4 +1,4 @@
-"""The kernel's own notices of files that appear in a folder: a client that waits without spinning."""
+"""The kernel's own notices of files that appear in a folder, for a client that does not spin."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from tests.bench.growth import Growth, Points
 
@@ -31,19 +32,19 @@ def _panel(axes: Axes, points: Points, factor: float, what: str, of: str) -> Non
     counts = [count for count, _ in points]
     values = [seconds * factor for _, seconds in points]
     axes.plot(counts, values, marker="o", color=_COLOUR)
-    axes.set_xscale("log")
+    axes.set_xlim(0, max(counts) * 1.06)
     axes.set_ylim(0, max(values) * 1.2 or 1)
     axes.set_title(what)
     axes.set_xlabel(of)
-    axes.set_xticks(counts, [_short(count) for count in counts])
-    axes.minorticks_off()
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(_short)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _short(count: int) -> str:
+def _short(count: float, _position: int | None = None) -> str:
     """A count in few letters: "20k"."""
     for unit, letter in ((1_000_000, "M"), (1_000, "k")):
         if count >= unit:
             return f"{count / unit:g}{letter}"
-    return str(count)
+    return f"{count:g}"

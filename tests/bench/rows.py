@@ -69,4 +69,4 @@ def seconds(value: float) -> str:
 
 def megabytes(value: float) -> str:
     """Bytes as people read them."""
-    return f"{value / 1e6:,.1f} MB"
+    return f"{value / 1e6:,.0f} MB"
