@@ -9,6 +9,7 @@ import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from rich.console import Console
 from tests.bench import flood, growth, idle, latency, starting, throughput
 from tests.bench.page import PICTURE, page, table
 from tests.bench.picture import draw
-from tests.bench.place import QUICK, Place, Scale, look_at
+from tests.bench.place import QUICK, Others, Place, Scale, look_at
 from tests.bench.rows import Row
 from tests.support import REPOSITORY
 
@@ -52,7 +53,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _measure(arguments: argparse.Namespace, place: Place, scale: Scale) -> None:
-    machine = look_at(place)
+    machine, others = look_at(place), Others()
     for warning in machine.warnings():
         print(warning, file=sys.stderr)
     rows: list[Row] = []
@@ -68,6 +69,7 @@ def _measure(arguments: argparse.Namespace, place: Place, scale: Scale) -> None:
         print("measuring: growth", file=sys.stderr)
         draw(growth.measure(place, scale), docs / PICTURE)
     if arguments.only is None:
+        machine = replace(machine, others=others.share())
         (docs / "performance.md").write_text(page(rows, machine, scale))
         print(f"written: {docs / 'performance.md'}", file=sys.stderr)
 

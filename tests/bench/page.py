@@ -49,6 +49,7 @@ def page(rows: Sequence[Row], machine: Machine, scale: Scale) -> str:
         fsync=machine.fsync * 1e3,
         create=machine.create * 1e3,
         load=machine.load,
+        others=machine.others,
     )
 
 
@@ -105,6 +106,7 @@ Starting is counted from the start of the process until it serves, less the same
 | A line appended and synced | {fsync:.2f} ms |
 | An empty file made | {create:.3f} ms |
 | Load before | {load:.2f} |
+| Other processes meanwhile | {others:.1%} of the processor |
 
 ## Measure it yourself
 

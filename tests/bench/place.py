@@ -15,6 +15,9 @@ SLOW_CREATE = 0.0001
 """Seconds that making a file may take. Without a journal ext4 steps over every inode that was
 deleted in the last minutes, so it takes ten times as long after something big was deleted."""
 
+BUSY = 0.05
+"""The share of the processor that others may have; more of it is felt in the figures."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -92,6 +95,8 @@ class Machine:
     """Seconds until a line that was appended is on the disk."""
     load: float
     """Processes that wanted to run in the minute before."""
+    others: float = 0.0
+    """The share of the processor that other processes had during the run."""
 
     def warnings(self) -> list[str]:
         """Why the figures may be worth less than usual."""
@@ -105,6 +110,11 @@ class Machine:
         if self.load > 0.5:
             found.append(
                 f"Other work was under way at the start (load {self.load:.1f}): "
+                "measure again on a quiet machine."
+            )
+        if self.others > BUSY:
+            found.append(
+                f"Other processes had {self.others:.0%} of the processor during the run: "
                 "measure again on a quiet machine."
             )
         return found
@@ -124,6 +134,27 @@ def look_at(place: Place) -> Machine:
         fsync=_fsync(folder / "line"),
         load=load,
     )
+
+
+class Others:
+    """What other processes do, from now on."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._used = self._by_others()
+
+    def share(self) -> float:
+        """The share of the processor that they had since; every process of ours must have ended."""
+        passed = (time.monotonic() - self._began) * (os.cpu_count() or 1)
+        return max(0.0, self._by_others() - self._used) / passed
+
+    @staticmethod
+    def _by_others() -> float:
+        """Seconds of processor time that all have used, less what is ours."""
+        ticks = Path("/proc/stat").read_text().split(maxsplit=11)[1:9]
+        user, nice, system, _idle, _waiting, *interrupts_and_stolen = map(int, ticks)
+        used = user + nice + system + sum(interrupts_and_stolen)
+        return used / os.sysconf("SC_CLK_TCK") - sum(os.times()[:4])
 
 
 def _typical(times: int, work: Callable[[int], object]) -> float:
