@@ -13,7 +13,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -23,7 +24,7 @@ from tests.bench.inotify import Inotify
 from tests.bench.processes import resident
 from tests.bench.rows import megabytes
 from tests.bench.serving import serving, subjects
-from tests.support import REPOSITORY
+from tests.support import REPOSITORY, Daemon
 
 BURST, BURST_SECONDS = 2_000, 60.0
 STEADY = 200
@@ -76,13 +77,12 @@ class Client:
         self.open.remove(name)
         return True
 
-    def finish(self) -> int:
-        """Wait until all is answered, or nothing is any more; how many requests are not."""
+    def finish(self) -> None:
+        """Wait until all is answered, or nothing is any more."""
         ends = time.monotonic() + PATIENCE
         while self.open and time.monotonic() < ends:
             if self.clear(1.0) or self._clear_all():
                 ends = time.monotonic() + PATIENCE
-        return len(self.open)
 
 
 def main() -> None:
@@ -95,32 +95,53 @@ def main() -> None:
     folder = arguments.folder / f"soak-{time.time_ns()}"
     folder.mkdir(parents=True)
     try:
-        faults = soak(Inbox(folder).make(), BURST_SECONDS, arguments.minutes * 60)
+        faults = burst(folder / "burst", BURST_SECONDS)
+        faults += steady(folder / "steady", arguments.minutes * 60)
     finally:
         shutil.rmtree(folder)
-    sys.exit("\n".join(faults))
+    sys.exit("\n".join(faults) or 0)
 
 
-def soak(inbox: Inbox, burst: float, seconds: float) -> list[str]:
-    """Both loads on one daemon, for so many seconds; what was wrong."""
-    with serving(inbox.root) as daemon:
-        client = Client(inbox, Inotify(inbox.folder))
-        reached = client.load(BURST, burst)
+def burst(root: Path, seconds: float) -> list[str]:
+    """Thousands of drops a second; what was wrong."""
+    with _client(root) as (client, _):
+        reached = client.load(BURST, seconds)
+        print(f"burst: {client.dropped:,} dropped, {reached:,.0f} a second", flush=True)
         client.finish()
-        print(f"burst: {reached:,.0f} drops a second, {client.dropped:,} in all", flush=True)
-        samples = []
+    return losses(client)
+
+
+def steady(root: Path, seconds: float) -> list[str]:
+    """A steady load on a daemon of its own, so that nothing hides what it keeps; what was wrong."""
+    samples = []
+    with _client(root) as (client, daemon):
         for number in range(max(60, round(seconds / SAMPLES))):
             client.load(STEADY, min(SAMPLES, seconds / 60))
             samples.append(resident(daemon.process.pid))
             if number % 30 == 0:
                 print(f"steady: {client.dropped:,} dropped, {megabytes(samples[-1])}", flush=True)
-        unanswered = client.finish()
-    accepted = len(subjects(inbox.root, "job.accepted"))
-    left = sum(1 for _ in inbox.folder.iterdir())
-    return [*_losses(client.dropped, unanswered, accepted, left), *growth(samples)]
+        client.finish()
+    return [*losses(client), *growth(samples)]
 
 
-def _losses(dropped: int, unanswered: int, accepted: int, left: int) -> list[str]:
+@contextmanager
+def _client(root: Path) -> Iterator[tuple[Client, Daemon]]:
+    """A daemon on a fresh root, and its client."""
+    root.mkdir()
+    inbox = Inbox(root).make()
+    news = Inotify(inbox.folder)
+    try:
+        with serving(root) as daemon:
+            yield Client(inbox, news), daemon
+    finally:
+        news.close()
+
+
+def losses(client: Client) -> list[str]:
+    """What was not answered once and for good, now that the daemon has stopped."""
+    accepted = len(subjects(client.inbox.root, "job.accepted"))
+    left = sum(1 for _ in client.inbox.folder.iterdir())
+    dropped, unanswered = client.dropped, len(client.open)
     faults = {
         f"{unanswered:,} of {dropped:,} requests were not answered": unanswered,
         f"{dropped:,} requests were dropped, and {accepted:,} accepted": dropped != accepted,

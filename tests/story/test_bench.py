@@ -12,7 +12,8 @@ import pytest
 from daemon.reading import load
 from daemon.settings import load_settings
 from tests.bench import history, steady
-from tests.bench.dropping import Inbox
+from tests.bench.dropping import Inbox, drop
+from tests.bench.inotify import Inotify
 from tests.support import REPOSITORY, environment
 
 PAGE = REPOSITORY / "docs" / "performance.md"
@@ -48,7 +49,21 @@ def test_the_history_is_a_log_of_jobs_that_ended_and_were_answered(tmp_path: Pat
 
 
 def test_a_soak_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
-    assert steady.soak(Inbox(tmp_path).make(), 1.0, 2.0) == []
+    assert steady.burst(tmp_path / "burst", 0.5) == []
+    assert steady.steady(tmp_path / "steady", 2.0) == []
+
+
+def test_a_soak_tells_what_was_lost_and_what_was_left(tmp_path: Path) -> None:
+    inbox = Inbox(tmp_path).make()
+    client = steady.Client(inbox, Inotify(inbox.folder), dropped=2)
+    drop(inbox, ["left"])
+    assert steady.losses(client) == [
+        "2 requests were dropped, and 0 accepted",
+        "1 files lie in the inbox, though all were removed",
+    ]
+    client.open.add("lost")
+    assert "1 of 2 requests were not answered" in steady.losses(client)
+    client.news.close()
 
 
 def test_memory_that_grows_is_a_fault_and_memory_that_stays_is_none() -> None:
