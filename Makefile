@@ -1,11 +1,12 @@
 # Needs python3 (3.11 or newer) and make; everything else comes from PyPI, locked with hashes.
 
 PYTHON ?= python3
+MINUTES ?= 60
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check test-slow format clean
+.PHONY: help setup run test check test-slow bench soak format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 14
@@ -16,7 +17,11 @@ setup: .venv/.ready  ## a venv in .venv with everything locked, extras included
 	@$(PYTHON) -c 'import sys; sys.exit("darkroom needs Python 3.11 or newer, this is %d.%d" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r .ci/uv.txt
-	$(BIN)/uv sync --quiet --locked --all-extras --all-groups --inexact --python $(BIN)/python
+	$(BIN)/uv sync --quiet --locked --all-extras --group dev --inexact --python $(BIN)/python
+	@touch $@
+
+.venv/.bench: .venv/.ready
+	$(BIN)/uv sync --quiet --locked --all-extras --group dev --group bench --inexact --python $(BIN)/python
 	@touch $@
 
 run: setup  ## answer the examples on a scratch root and show what came of them
@@ -31,8 +36,14 @@ check: setup  ## style, types, the direction of imports
 test: check  ## every check and every test
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-slow: setup  ## what takes longer than the suite may
+test-slow: setup .venv/.bench  ## what takes longer than the suite may
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+bench: setup .venv/.bench  ## measure it beside a bare loop and huey; writes docs/performance.md
+	@$(BIN)/python -m tests.bench
+
+soak: setup  ## an hour of steady load (MINUTES=60): flat memory, nothing lost
+	@$(BIN)/python -m tests.bench.steady --minutes $(MINUTES)
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format --quiet .

@@ -105,7 +105,7 @@ class Daemon:
     def diagnostics(self) -> str:
         return self.stderr.read_text(errors="replace")
 
-    def wait_serving(self) -> None:
+    def wait_serving(self, patience: float = PATIENCE) -> None:
         """Until it has taken the lock and looks at its inbox."""
         wait_until(
             lambda: (
@@ -113,6 +113,7 @@ class Daemon:
                 or self.process.poll() is not None
             ),
             "the daemon serves",
+            patience,
         )
         assert self.process.poll() is None, self.diagnostics()
 
