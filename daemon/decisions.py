@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from daemon.errors import FRESH_ON_RETRY, Problem
 from daemon.events import (
@@ -31,8 +32,7 @@ from handlers.contract import Json
 # ---------------------------------------------------------------- commands
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(NamedTuple):
     """A good request was dropped."""
 
     name: str
@@ -72,15 +72,13 @@ class Retry:
     key: str
 
 
-@dataclass(frozen=True, slots=True)
-class Start:
+class Start(NamedTuple):
     """A place for a job is free."""
 
     job: str
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """What one run of a handler came to, as far as the job's end tells of it."""
 
     provider: str | None = None
@@ -91,8 +89,7 @@ class Run:
     usage: Mapping[str, Json] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Succeed:
+class Succeed(NamedTuple):
     """The handler came to its end."""
 
     job: str
@@ -121,8 +118,7 @@ JobCommand = Cancel | Retry | Start | Succeed | Fail | EndCancelled
 Command = Accept | Reject | JobCommand
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """What to append, and to which version of which stream."""
 
     events: tuple[Event, ...]

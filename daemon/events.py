@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from handlers.contract import Json
 
@@ -275,8 +275,7 @@ FIELDS: dict[type[Event], tuple[str, ...]] = {
 """The names of an event's data, in the order in which they are written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """An event as it stands in the log."""
 
     sequence: int

@@ -263,7 +263,7 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def write_file(path: Path, data: bytes) -> None:
+def write_file(path: Path | str, data: bytes) -> None:
     """Write a file as short as it goes, for those that are written by the ten thousand."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
@@ -274,9 +274,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 def write_all(descriptor: int, data: bytes) -> None:
     """Write all of it, in as many calls as the system wants."""
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def write_durable(path: Path, data: bytes) -> None:
@@ -313,14 +313,14 @@ def publish(staged: Path, base: Path, parts: tuple[str, ...], *, make: bool = Fa
         publish_at(staged, folder, parts[-1])
 
 
-def publish_at(staged: Path, folder: int, name: str) -> None:
+def publish_at(staged: Path | str, folder: int, name: str) -> None:
     """As `publish`, in a folder that is open."""
     try:
         os.rename(staged, name, dst_dir_fd=folder)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _carry_over(staged, name, folder)
+        _carry_over(Path(staged), name, folder)
 
 
 def _carry_over(staged: Path, name: str, folder: int) -> None:

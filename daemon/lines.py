@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from pydantic_core import from_json, to_json
 
@@ -49,8 +50,7 @@ def compact(value: Json) -> str:
     return _ENCODER.encode(value)
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An event and its data as JSON, ready to become a line."""
 
     event: Event

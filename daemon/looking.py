@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from daemon.blobs import LONG, without_long_strings
 from daemon.errors import BadRequest, Problem
@@ -44,8 +45,7 @@ class Busy:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Good:
+class Good(NamedTuple):
     """A request, and the digests of its bytes."""
 
     name: str

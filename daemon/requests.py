@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -44,8 +44,7 @@ TASK_ALIASES = MappingProxyType({"generate_consistent_media": "reference_media"}
 _REFERENCES = frozenset({"reference_image", "reference_images", "consistent"})
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request that came through the door."""
 
     task: str

@@ -180,7 +180,7 @@ class ResultFolder:
     def __init__(self, inbox: Path, staging: Path, get: Callable[[int], Recorded]) -> None:
         self._inbox = inbox
         self._get = get
-        self._staged = staging / "result"
+        self._staged = str(staging / "result")
 
     def work(self, items: Sequence[Put | Remove]) -> list[Emitted | Exception]:
         """Do these, in order.

@@ -25,6 +25,7 @@ from daemon.recall import Recall
 from daemon.retries import next_attempt
 from daemon.schedule import Schedule
 from daemon.state import State
+from daemon.telling import Teller
 from handlers.contract import Handler, HandlerError
 
 _REST = 1.0
@@ -63,6 +64,7 @@ class Runner:
         self._contexts: dict[str, JournaledContext] = {}
         self._clearing: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._teller = Teller(services.clock)
 
     # ------------------------------------------------------------ following the log
 
@@ -166,7 +168,7 @@ class Runner:
                 raise
             media = ()
             await self._end_cancelled(job_id)
-        self._tell(job_id, self._with.clock.monotonic() - began)
+        self._teller.tell(self._state.jobs[job_id], self._with.clock.monotonic() - began)
         if media:  # they are artifacts now
             drop = asyncio.to_thread(self._with.blobs.drop, media)
             clearing = asyncio.create_task(drop)
@@ -226,22 +228,6 @@ class Runner:
         stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
         await stream.write(*decide_job(stream.job, EndCancelled(job_id, run)).events)
 
-    def _tell(self, job_id: str, seconds: float) -> None:
-        """The one line of diagnostics about an attempt."""
-        job = self._state.jobs[job_id]
-        tell = _log.info if job.status == "succeeded" else _log.warning
-        tell(
-            f"job {job.status}",
-            job=job.id,
-            request=job.name,
-            task=job.task,
-            provider=job.provider,
-            attempt=job.attempt,
-            code=job.error,
-            due=job.due,
-            seconds=round(seconds, 3),
-        )
-
     async def stop(self, timeout: float) -> None:
         """Start nothing new, wait for paid calls under way, let go of everything else.
 
@@ -268,6 +254,7 @@ class Runner:
                 left.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*self._clearing)
+        self._teller.flush()
 
 
 def _crashes(runs: int) -> Problem:

@@ -1,6 +1,5 @@
 """What each wish comes to, in each state of a job and of a name."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -376,7 +375,7 @@ def test_whatever_is_dropped_asking_twice_never_comes_to_two_answers(
 def _commands(state: State, what: str, name: str, content: str, number: int) -> list[Any]:
     newest = state.newest(name)
     if what == "accept":
-        return [replace(accept(name, content), new_job=f"J{number}")]
+        return [accept(name, content)._replace(new_job=f"J{number}")]
     if what == "reject":
         return [reject(name, content)]
     if newest is None or newest.job is None:
