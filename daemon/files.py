@@ -221,6 +221,9 @@ def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple
     kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
     if kind is not None:
         raise Unreadable(kind, 0, judged.st_mtime_ns)
+    if judged.st_size > limit:
+        reason = f"larger than the limit of {limit} bytes"
+        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns, oversize=True)
     try:
         descriptor = os.open(name, _FILE, dir_fd=folder)
     except FileNotFoundError:
@@ -229,26 +232,20 @@ def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple
         reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
         raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
     try:
-        return _read_open(descriptor, limit)
+        data = _read_all(descriptor, judged.st_size)
+        signature = signature_of(os.fstat(descriptor))
     finally:
         os.close(descriptor)
-
-
-def _read_open(descriptor: int, limit: int) -> tuple[bytes, Signature]:
-    before = os.fstat(descriptor)
-    if not stat.S_ISREG(before.st_mode):
-        raise BlockingIOError("it was replaced while it was opened")
-    if before.st_size > limit:
-        reason = f"larger than the limit of {limit} bytes"
-        raise Unreadable(reason, before.st_size, before.st_mtime_ns, oversize=True)
-    data = os.read(descriptor, before.st_size)
-    while len(data) < before.st_size and (more := os.read(descriptor, 1 << 20)):
-        data += more  # one read gives 2 GiB at the most, and less where a signal came
-    after = os.fstat(descriptor)
-    signature = signature_of(after)
-    if signature != signature_of(before) or len(data) != after.st_size:
-        raise BlockingIOError("it changed while it was read")
+    if signature != signature_of(judged) or len(data) != judged.st_size:
+        raise BlockingIOError("it changed, or was replaced, while it was read")
     return data, signature
+
+
+def _read_all(descriptor: int, size: int) -> bytes:
+    data = os.read(descriptor, size)
+    while len(data) < size and (more := os.read(descriptor, size - len(data))):
+        data += more  # one read gives 2 GiB at the most, and less where a signal came
+    return data
 
 
 # ---------------------------------------------------------------- writing

@@ -32,6 +32,7 @@ from daemon.results import RESULT
 
 REQUESTS = (".json", ".jsonl")
 CONTROLS = (".cancel", ".retry")
+_SUFFIXES = REQUESTS + CONTROLS
 _OURS = (RESULT, ".jsonl.result.jsonl")
 
 _log = structlog.get_logger(__name__)
@@ -48,9 +49,7 @@ def concerns_us(name: str) -> bool:
 
 
 def _may_be_taken(file: str) -> bool:
-    return (
-        file.endswith(REQUESTS + CONTROLS) and not file.startswith(".") and not file.endswith(_OURS)
-    )
+    return file.endswith(_SUFFIXES) and not file.endswith(_OURS) and not file.startswith(".")
 
 
 def _is_closed(folder: str) -> bool:
@@ -103,10 +102,11 @@ def _walk(inbox: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
         try:
             with os.scandir(inbox / folder) as entries:
                 for entry in entries:
-                    if _may_be_taken(entry.name):
-                        yield name_to_text(folder + entry.name), entry
-                    elif not _is_closed(entry.name) and entry.is_dir(follow_symlinks=False):
-                        below.append(f"{folder}{entry.name}/")
+                    name = entry.name
+                    if _may_be_taken(name):
+                        yield name_to_text(folder + name), entry
+                    elif entry.is_dir(follow_symlinks=False) and not _is_closed(name):
+                        below.append(f"{folder}{name}/")
         except OSError as error:
             _log.warning("a folder of the inbox cannot be listed", folder=folder, error=str(error))
 

@@ -23,7 +23,8 @@ BUSY = 500.0
 """Files a second, found or written, that keep it going."""
 
 _SHORTEST = 0.02
-"""Seconds between two short looks, or ten times what one takes, if that is more."""
+"""Seconds between two short looks at the least; they take a twentieth of the time, or, where there
+are so many files that this would mean more than a second, up to a fifth."""
 
 
 class Lookout:
@@ -128,7 +129,8 @@ class Lookout:
         began = self._clock.monotonic()
         found = await asyncio.to_thread(glance, self._settings.inbox, self.seen)
         now = self._clock.monotonic()
-        self._next_glance = now + max(_SHORTEST, 10 * (now - began))
+        took = now - began
+        self._next_glance = now + max(_SHORTEST, min(20 * took, 1.0), 4 * took)
         return [name for name in found if name not in self.backlog]
 
     # ------------------------------------------------------------ bursts

@@ -18,7 +18,7 @@ from daemon.clock import parse_rfc3339
 from daemon.context import DryRun, JournaledContext, Services, Stream
 from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
 from daemon.errors import BadRequest, Conflict, LogError, Problem, problem_of
-from daemon.events import JobAccepted, JobRetryRequested, Recorded
+from daemon.events import JobAccepted, JobRetryRequested, JobStarted, Recorded
 from daemon.jobs import Job
 from daemon.journal import Journal
 from daemon.recall import Recall
@@ -80,7 +80,9 @@ class Runner:
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
         for recorded in batch:
-            job = self._state.jobs.get(recorded.job or "")
+            if recorded.job is None or type(recorded.event) is JobStarted:
+                continue
+            job = self._state.jobs.get(recorded.job)
             if job is None:
                 continue
             if job.ended:
