@@ -21,7 +21,10 @@ def schema() -> None:
 
 
 def completion(
-    shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="Which shell it is for.")],
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"],
+        typer.Argument(help="Which shell it is for."),
+    ],
 ) -> None:
     """Print a script that makes a shell complete commands, options and the names of requests.
 
