@@ -5,7 +5,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check test-slow format clean
+.PHONY: help setup run test check test-slow docs format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 14
@@ -33,6 +33,9 @@ test: check  ## every check and every test
 
 test-slow: setup  ## what takes longer than the suite may
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+docs: setup  ## write what the docs say of commands and settings
+	$(BIN)/python docs/make_docs.py
 
 format: setup  ## put the code in order
 	$(BIN)/ruff format --quiet .

@@ -23,7 +23,8 @@ INTRODUCTION = """\
 
 <!-- Made by `make docs` of what `darkroom COMMAND --help` says; edit daemon/commands/. -->
 
-Every command exits 0 when it did what it was asked for, and 2 when it could not be meant so.
+Every command has `--help`.
+It exits 0 when it did what it was asked for, and 2 when it could not be meant so.
 It exits 5 when the event log cannot be trusted, 4 when another daemon serves the root, and 130 at \
 Ctrl-C.
 What a command says about itself goes to stderr, and what it was asked for to stdout.
@@ -46,7 +47,8 @@ def section(command: TyperCommand) -> str:
     """A command: how it is called, what it does, its options, its examples, its exit codes."""
     context = command.make_context(command.name, [], resilient_parsing=True)
     usage = " ".join(["darkroom", command.name or "", *command.collect_usage_pieces(context)])
-    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+    parameters = [one for one in command.get_params(context) if one.name != "help"]
+    records = [parameter.get_help_record(context) for parameter in parameters]
     options = table(
         ("Option", "Meaning"), [(f"`{name}`", told) for name, told in filter(None, records)]
     )
@@ -88,10 +90,11 @@ def fenced(text: str) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [headings, ["---"] * len(headings)]
+    lines = [f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for row in rows:
-        lines.append([re.sub(r"\s+", " ", cell).replace("|", r"\|") for cell in row])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        cells = [re.sub(r"\s+", " ", cell).replace("|", r"\|") for cell in row]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 # ---------------------------------------------------------------- settings

@@ -37,6 +37,8 @@ def run(
 
     0  stopped, or everything was answered, whatever the answers
 
+    1  the daemon itself broke, and stderr says how
+
     3  --drain left something open
 
     4  another daemon serves this root

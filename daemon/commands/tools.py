@@ -28,6 +28,8 @@ def completion(
 ) -> None:
     """Print a script that makes a shell complete commands, options and the names of requests.
 
+    In ~/.zshrc, its line belongs below the one with compinit.
+
     Examples:
 
     echo 'eval "$(darkroom completion bash)"' >> ~/.bashrc
