@@ -10,6 +10,7 @@
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
 9. `publisher`  an ended job: its result beside the request (`results`)
 
-`app` builds all of it. `cli` is every command; `doctor` looks after an installation.
+`app` builds all of it. `cli` lists the commands, `commands/` has them; `doctor` looks after an
+installation.
 docs/architecture.md tells the whole story.
 """

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shlex
 import signal
 import subprocess
@@ -25,6 +26,7 @@ from tests.support import REPOSITORY, environment
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BIN = Path(sys.executable).parent
+RUNNING = REPOSITORY / "docs" / "running.md"
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
 
 
@@ -63,8 +65,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
 
 
 def test_the_service_and_the_cron_line_are_commands_that_run(tmp_path: Path) -> None:
-    (unit,) = blocks(REPOSITORY / "README.md", "ini")
-    (cron,) = blocks(REPOSITORY / "README.md", "cron")
+    (unit,) = blocks(RUNNING, "ini")
+    (cron,) = blocks(RUNNING, "cron")
     start = re.search(r"ExecStart=(.*)", unit)
     assert start is not None
     service = start[1].replace("%h/darkroom/bin/", "").replace("%h/", "") + " --drain"
@@ -98,6 +100,14 @@ def test_the_installation_installs_a_command_that_runs(tmp_path: Path) -> None:
     done = subprocess.run(["bash", "-c", script], cwd=REPOSITORY, env=env, capture_output=True)
     assert done.returncode == 0, done.stderr
     assert b"inbox" in done.stdout
+
+
+def test_what_the_docs_say_of_commands_and_settings_is_up_to_date() -> None:
+    made = runpy.run_path(str(REPOSITORY / "docs" / "make_docs.py"))
+    commands = (REPOSITORY / "docs" / "commands.md").read_text()
+    assert commands == made["commands_page"](), "out of date: run `make docs`"
+    running = RUNNING.read_text()
+    assert running == made["running_page"](running), "out of date: run `make docs`"
 
 
 def test_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path: Path) -> None:

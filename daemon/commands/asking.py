@@ -1,0 +1,79 @@
+"""Asking for media: drop a request, run it again, end it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from daemon.commands import EXIT_FAILED, Root, requests, settings_of
+
+Request = Annotated[str, typer.Argument(help="Its name or job.", autocompletion=requests)]
+
+
+def submit(
+    file: Annotated[str, typer.Argument(help="A request's file, or - for standard input.")],
+    root: Root = None,
+    name: Annotated[
+        str | None, typer.Option(help="The name to drop it under, as in alice/helmet.json.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print it.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="With --wait: give up after so many seconds.", min=0)
+    ] = None,
+) -> None:
+    """Drop a request, as a rename into the inbox would.
+
+    Examples:
+
+    darkroom submit helmet.json --wait
+
+    echo '{"prompt": "a fox"}' | darkroom submit - --name alice/fox.json
+
+    Exit codes:
+
+    0  it succeeded; without --wait: it was dropped
+
+    1  it failed or was refused; the answer says why
+
+    2  it could not be dropped, or no answer came in time
+    """
+    from daemon import client
+    from daemon.errors import UsageError
+
+    if timeout is not None and not wait:
+        raise UsageError("--timeout goes with --wait")
+    settings = settings_of(root)
+    if wait:
+        client.check_served(settings)
+    data = client.read_request(file)
+    dropped = client.drop(settings, data, name or client.name_for(file))
+    if not wait:
+        print(dropped.name)
+        return
+    result = client.wait_for(settings, dropped, timeout)
+    print(result.text, end="")
+    sys.exit(0 if result.ok else EXIT_FAILED)
+
+
+def retry(request: Request, root: Root = None) -> None:
+    """Run a finished request again.
+
+    A job that failed keeps what was paid for and answered, and asks for the
+    rest. One that succeeded is asked anew, and its new pictures lie beside the
+    old ones. A request that was refused is judged again.
+    """
+    from daemon import client
+
+    print(client.control(settings_of(root), request, "retry"))
+
+
+def cancel(request: Request, root: Root = None) -> None:
+    """End a request's job, now.
+
+    A paid call that is under way may still be billed; the answer says so.
+    """
+    from daemon import client
+
+    print(client.control(settings_of(root), request, "cancel"))

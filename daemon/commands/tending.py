@@ -1,0 +1,54 @@
+"""Looking after an installation, its root and its log."""
+
+from __future__ import annotations
+
+import sys
+
+from daemon.commands import EXIT_FAILED, Json, Root, settings_of
+
+
+def doctor(root: Root = None, as_json: Json = False) -> None:
+    """Check an installation and its root, and say what to do where something is wrong.
+
+    It needs no running daemon, and disturbs none.
+
+    Exit codes:
+
+    0  no fault; there may be warnings
+
+    1  there is a fault
+    """
+    from daemon.doctor import examine, is_well
+    from daemon.showing import show_findings
+
+    findings = examine(root)
+    show_findings(findings, as_json=as_json)
+    sys.exit(0 if is_well(findings) else EXIT_FAILED)
+
+
+def verify(root: Root = None) -> None:
+    """Check the event log.
+
+    Every line: its hash, its place in the chain, its sequence. Note down the
+    head it prints, and you can show later that nothing before it was changed.
+
+    Exit codes:
+
+    0  the log is whole
+
+    5  it is not, and the first fault is named
+    """
+    from daemon import showing
+
+    showing.verify(settings_of(root))
+
+
+def rebuild(root: Root = None) -> None:
+    """Write every result again, from the log alone.
+
+    For after a restore, or when results were deleted: nothing is run and
+    nothing is paid for. Stop the daemon first.
+    """
+    from daemon import client
+
+    print(client.rebuild(settings_of(root)))
