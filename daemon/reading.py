@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from daemon.clock import SystemClock
 from daemon.errors import UsageError
 from daemon.events import Recorded
 from daemon.jobs import Job
@@ -125,4 +126,6 @@ def describe(job: Job | None) -> str:
         return "rejected"
     if job.status == "retrying":
         return f"retrying, attempt {job.attempt} at {job.due}"
+    if job.status == "waiting" and job.due is not None and job.due > SystemClock().stamp():
+        return f"waiting until {job.due}"
     return "cancelling" if job.cancelling and not job.ended else job.status
