@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
+from daemon.context import JournaledContext
 from daemon.decisions import Cancel, Retry, Start, decide
 from daemon.events import JobFailed, JobStarted
 from daemon.journal import MAY_BE_BILLED
@@ -250,8 +252,10 @@ def test_a_deadline_that_passed_while_nothing_ran_ends_its_job_before_it_is_star
         jobs = [await first.accept(f"{n}.json", dry_run=True, deadline_seconds=60) for n in "abc"]
         first.clock.advance(60)
         second = Bench(tmp_path, lines=first.log.lines, clock=first.clock, concurrency=1)
-        async with running(second):
-            await ended(second, *jobs)
+        with capture_logs() as said:
+            async with running(second):
+                await ended(second, *jobs)
+            assert [line["event"] for line in said] == 3 * ["job failed"]
             assert {code_of(second, job_id) for job_id in jobs} == {"deadline_exceeded"}
             assert started(second) == []
 
@@ -331,22 +335,51 @@ def test_a_deadline_that_comes_while_the_end_is_on_its_way_to_the_disk_is_too_la
     run(main())
 
 
-def test_a_cancel_that_comes_with_the_deadline_ends_the_job_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_cancel_that_comes_while_a_late_job_is_stopped_ends_it_once_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, durable: bool
+) -> None:
     go_on, script = held_up()
 
     async def main() -> None:
         bench = Bench(tmp_path, scripted(script))
-        async with running(bench) as runner:
+        settle = JournaledContext.settle
+
+        async def handle(_: Any, context: JournaledContext) -> None:
+            context.warn("said before")
+            await context.ask("generate", Call("generate_image", {"prompt": "x"}))
+
+        async def slow_settle(context: JournaledContext) -> None:
+            if "job.cancel_requested" not in bench.types():
+                cancelling = tell(bench, Cancel(job_id))
+                await cancelling if durable else asyncio.create_task(cancelling)
+                await asyncio.sleep(0)
+            await settle(context)
+
+        monkeypatch.setattr(JournaledContext, "settle", slow_settle)
+        async with running(bench, handler=Handler("generate_image", Request, handle, "")) as runner:
             job_id = await bench.accept(deadline_seconds=60)
             await until(lambda: "provider.requested" in bench.types())
             bench.clock.advance(60)
             runner.wake()
-            await tell(bench, Cancel(job_id))
             await ended(bench, job_id)
             go_on.set()
             assert bench.state.jobs[job_id].status == "cancelled"
-            assert end_of(bench, job_id).warnings == [MAY_BE_BILLED]
+            assert end_of(bench, job_id).warnings == ["said before", MAY_BE_BILLED]
             assert "job.failed" not in bench.types()
+
+    run(main())
+
+
+def test_a_deadline_of_a_job_that_ended_in_time_means_nothing(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench(tmp_path, scripted())
+        async with running(bench) as runner:
+            job_id = await bench.accept(dry_run=True, deadline_seconds=60)
+            await ended(bench, job_id)
+            bench.clock.advance(60)
+            await look(bench, runner)
+            assert bench.state.jobs[job_id].status == "succeeded"
 
     run(main())
 
