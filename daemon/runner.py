@@ -274,10 +274,9 @@ class Runner:
             if not (job.cancelling or is_late(job, self._with.clock)):
                 return False
             run = await self._stopped(context) if context is not None else Run()
-            job = self._state.jobs[job_id]
             stream = Stream(self._with.log, self._with.disk, job)
             end = EndCancelled(job_id, run) if job.cancelling else Fail(job_id, run, too_late(job))
-            with contextlib.suppress(Conflict):  # it was cancelled just now
+            with contextlib.suppress(Conflict):  # it was cancelled, or saved a file, just now
                 await stream.write(*decide_job(job, end).events)
 
     async def _stopped(self, context: JournaledContext) -> Run:

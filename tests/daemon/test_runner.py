@@ -343,18 +343,20 @@ def test_a_cancel_that_comes_while_a_late_job_is_stopped_ends_it_once_and_loses_
 
     async def main() -> None:
         bench = Bench(tmp_path, scripted(script))
-        settle = JournaledContext.settle
+        settle, cancels = JournaledContext.settle, []
 
         async def handle(_: Any, context: JournaledContext) -> None:
             context.warn("said before")
             await context.ask("generate", Call("generate_image", {"prompt": "x"}))
 
         async def slow_settle(context: JournaledContext) -> None:
-            if "job.cancel_requested" not in bench.types():
-                cancelling = tell(bench, Cancel(job_id))
-                await cancelling if durable else asyncio.create_task(cancelling)
-                await asyncio.sleep(0)
+            first = "job.cancel_requested" not in bench.types()
+            if first and durable:
+                await tell(bench, Cancel(job_id))
             await settle(context)
+            if first and not durable:
+                cancels.append(asyncio.create_task(tell(bench, Cancel(job_id))))
+                await asyncio.sleep(0)  # it is on its way to the log now
 
         monkeypatch.setattr(JournaledContext, "settle", slow_settle)
         async with running(bench, handler=Handler("generate_image", Request, handle, "")) as runner:
