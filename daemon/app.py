@@ -24,6 +24,7 @@ from daemon.archivist import Archivist, open_log
 from daemon.blobs import BlobStore
 from daemon.clock import Clock, SystemClock
 from daemon.context import Services
+from daemon.deadlines import left_over
 from daemon.disk import Disk
 from daemon.errors import LogCorrupt, LogFailed, UsageError
 from daemon.eventlog import EventLog, FileEventLog
@@ -39,6 +40,7 @@ from daemon.files import RootLock
 from daemon.gallery import Describe, Gallery
 from daemon.intake import Intake
 from daemon.looking import Looker
+from daemon.pauses import Pauses
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import Door
@@ -183,8 +185,10 @@ class App:
         door = door_of(settings, self._plugins.handlers)
         recall = Recall(log, blobs, door)
         runner = Runner(services, state, recall, self._plugins.handlers)
+        pauses = Pauses(settings.inbox, runner.pause)
+        pauses.begin(self._plugins.providers)
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
-        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher, recall)
+        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher, recall, pauses)
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)
@@ -236,6 +240,9 @@ class App:
         await asyncio.gather(*waits, return_exceptions=True)
         if self._has_broken():
             return EXIT_BROKEN
+        if drain:
+            for line in left_over(parts.runner.held() or [], self._clock.stamp()):
+                _log.warning(line)
         await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.busy)
         return EXIT_OPEN if drain and (still_open or parts.disk.paused) else EXIT_OK
@@ -264,8 +271,8 @@ class App:
                         await self._changed.wait()
 
     def _is_busy(self, parts: _Parts) -> bool:
-        waits = self._state.open_jobs or parts.intake.busy or parts.publisher.busy
-        return bool(waits) and not parts.disk.paused
+        waits = parts.runner.held() is None or parts.intake.busy or parts.publisher.busy
+        return waits and not parts.disk.paused
 
     def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:
         return log.append(None, None, [event])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -16,6 +17,12 @@ _BASE32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _TAILS = tuple(one + two for one in _BASE32 for two in _BASE32)
 """The last two characters of ULIDs that share a beginning: counted up, as the specification's
 monotonic ids are (https://github.com/ulid/spec)."""
+
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]+)?)?)"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})?"
+)
+"""A date, a time to whatever precision, and perhaps the offset that RFC 3339 asks for."""
 
 
 class Clock(Protocol):
@@ -89,3 +96,24 @@ def parse_rfc3339(text: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no offset from UTC")
     return moment.astimezone(UTC)
+
+
+def normal_rfc3339(text: str) -> str:
+    """A moment that somebody wrote, in UTC as `rfc3339` writes it, so that text compares as time.
+
+    Raises:
+        ValueError: it is none; the message says how one looks.
+    """
+    parts = _MOMENT.fullmatch(text)
+    if parts is None:
+        raise ValueError("is no moment like 2026-11-22T10:00:00+01:00 or 2026-11-22T09:00:00Z")
+    date, time_of_day, offset = parts.groups()
+    if offset is None:
+        raise ValueError(
+            f"has no offset from UTC: write {date}T{time_of_day}Z for UTC, "
+            f"or your own, as in {date}T{time_of_day}+01:00"
+        )
+    try:
+        return rfc3339(parse_rfc3339(f"{date}T{time_of_day}{offset.upper()}"))
+    except (ValueError, OverflowError):  # the 31st of June, or a year beyond 9999 in UTC
+        raise ValueError("is a moment that no calendar has") from None

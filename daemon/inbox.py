@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,24 +29,33 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from daemon.files import Signature, name_to_text, signature_of
+from daemon.pauses import PAUSE
 from daemon.results import RESULT
 
 REQUESTS = (".json", ".jsonl")
 CONTROLS = (".cancel", ".retry")
 _SUFFIXES = REQUESTS + CONTROLS
 _OURS = (RESULT, ".jsonl.result.jsonl")
+_PAUSE = re.compile(re.escape(PAUSE) + r"(\.[^/]+)?")
 
 _log = structlog.get_logger(__name__)
 
 
 def concerns_us(name: str) -> bool:
-    """Whether a name relative to the inbox may be a request or a control file.
+    """Whether a name relative to the inbox may be a request, a control file or a PAUSE file.
 
     Hidden ones, results and every other suffix are none, and neither is what lies in a hidden
     folder or in a folder that itself has the name of a request.
     """
     *folders, file = name.split("/")
-    return _may_be_taken(file) and not any(map(_is_closed, folders))
+    taken = _may_be_taken(file) and not any(map(_is_closed, folders))
+    return taken or is_pause(name)
+
+
+def is_pause(name: str) -> bool:
+    """Whether a name relative to the inbox is that of a PAUSE file: `PAUSE`, or `PAUSE.local` for
+    one provider. What ends like a request, a result or a control file is that."""
+    return _PAUSE.fullmatch(name) is not None and not name.endswith(REQUESTS + CONTROLS)
 
 
 def _may_be_taken(file: str) -> bool:
@@ -105,7 +115,10 @@ def _walk(inbox: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
                     name = entry.name
                     if _may_be_taken(name):
                         yield name_to_text(folder + name), entry
-                    elif entry.is_dir(follow_symlinks=False) and not _is_closed(name):
+                        continue
+                    if not folder and is_pause(name):
+                        yield name_to_text(name), entry
+                    if entry.is_dir(follow_symlinks=False) and not _is_closed(name):
                         below.append(f"{folder}{name}/")
         except OSError as error:
             _log.warning("a folder of the inbox cannot be listed", folder=folder, error=str(error))

@@ -16,6 +16,7 @@ import structlog
 from daemon.blobs import BlobStore
 from daemon.clock import Clock
 from daemon.controls import Controls
+from daemon.deadlines import deadline_of, start_of
 from daemon.decisions import Accept, Decision, Reject, decide
 from daemon.disk import Disk
 from daemon.errors import LogError, LogFull
@@ -25,6 +26,7 @@ from daemon.files import Signature
 from daemon.inbox import CONTROLS
 from daemon.looking import Bad, Busy, Gone, Good, Looker
 from daemon.lookout import Lookout
+from daemon.pauses import Pauses
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import body_digest
@@ -64,6 +66,7 @@ class Intake:
         disk: whether there is room.
         publisher: who writes and removes results.
         recall: who keeps requests for those who run them.
+        pauses: who is told of PAUSE files.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Intake:
         disk: Disk,
         publisher: Publisher,
         recall: Recall,
+        pauses: Pauses,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -88,7 +92,7 @@ class Intake:
         self._publisher = publisher
         self._recall = recall
         self._woken = asyncio.Event()
-        self.lookout = Lookout(settings, clock, self._woken.set)
+        self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
         self._controls = Controls(settings, log, state, looker, publisher)
         self._answered: Iterable[str] = ()
@@ -264,6 +268,9 @@ class Intake:
             request=look.raw,
             blobs=blobs,
             labels=envelope.labels,
+            priority=envelope.priority,
+            not_before=start_of(envelope, self._clock.stamp()),
+            deadline=deadline_of(envelope, self._clock.now()),
         )
 
     async def _stored(self, long: Mapping[str, str]) -> dict[str, str]:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal
 
+from daemon.decisions import Run
 from daemon.errors import error_of
 from daemon.events import ArtifactSaved, ProviderAnswered, ProviderRequested, Recorded
 from daemon.jobs import Job
 from daemon.lines import compact
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome
+
+MAY_BE_BILLED = "a paid call was under way; the provider may still bill it"
 
 
 @dataclass(slots=True)
@@ -84,6 +87,17 @@ class Journal:
                 return None
             raise _changed(step)
         return outcome_of(ask.answered)
+
+    def run(self, job: Job) -> Run:
+        """What the runs so far came to, for the end of a job that nobody goes on with."""
+        paying = any(
+            ask.requested.paid and ask.answered is None and ask.sequence > job.retried
+            for ask in self.asks.values()
+        )
+        return Run(
+            artifacts=[asdict(artifact) for artifact in self.saved.values()],
+            warnings=[MAY_BE_BILLED] if paying else [],
+        )
 
 
 def digest_of_call(provider: str, call: Call) -> str:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from daemon.backlog import Backlog
 from daemon.clock import Clock
 from daemon.files import Signature
-from daemon.inbox import Hints, Watcher, glance, scan
+from daemon.inbox import Hints, Watcher, glance, is_pause, scan
+from daemon.pauses import EVERY, Pauses
 from daemon.settings import Settings
 
 BURST = 256
@@ -34,9 +35,12 @@ class Lookout:
         settings: the inbox, and how often to look.
         clock: for waiting.
         wake: called when there is something new.
+        pauses: who is told of PAUSE files.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, wake: Callable[[], None], pauses: Pauses
+    ) -> None:
         self._settings = settings
         self._clock = clock
         self.backlog = Backlog()
@@ -45,7 +49,10 @@ class Lookout:
         self._changed: dict[str, None] = {}  # names in it, since they were last taken
         self.hints = Hints(wake)
         self._watcher = Watcher(settings.inbox, self.hints) if settings.watch else None
+        self._pauses = pauses
         self._next_scan = 0.0
+        self._next_pause = 0.0
+        """When to look at the known PAUSE files; infinite where there are none."""
         self._next_glance = float("inf")
         """Infinite where there is no burst."""
         self._looked_at = clock.monotonic()
@@ -59,7 +66,8 @@ class Lookout:
 
     def seconds_left(self) -> float:
         """Seconds until it wants to look again."""
-        return max(0.0, min(self._next_scan, self._next_glance) - self._clock.monotonic())
+        next_look = min(self._next_scan, self._next_glance, self._next_pause)
+        return max(0.0, next_look - self._clock.monotonic())
 
     async def start(self) -> None:
         """Begin to watch. Only then the first scan may come, so that nothing falls between."""
@@ -95,6 +103,7 @@ class Lookout:
             Whether everything was looked at, and not only what we were told of.
         """
         names, everything = self.hints.take()
+        names = self._without_pauses(names)
         self.backlog.put_first(names)
         now = self._clock.monotonic()
         everything = everything or now >= self._next_scan
@@ -105,7 +114,8 @@ class Lookout:
         else:
             await self._begin_burst(len(names))
             return False
-        self.backlog.add(name for name in sorted(found) if not skip(name))
+        found = sorted(self._without_pauses(found))
+        self.backlog.add(name for name in found if not skip(name))
         await self._judge(len(names) + len(found))
         return everything
 
@@ -132,6 +142,15 @@ class Lookout:
         took = now - began
         self._next_glance = now + max(_SHORTEST, min(20 * took, 1.0), 4 * took)
         return [name for name in found if name not in self.backlog]
+
+    def _without_pauses(self, names: list[str]) -> list[str]:
+        """What is left when those who care for PAUSE files were told of theirs."""
+        pauses = [name for name in names if is_pause(name)]
+        now = self._clock.monotonic()
+        if pauses or now >= self._next_pause:
+            self._pauses.look(pauses)
+            self._next_pause = now + EVERY if self._pauses else float("inf")
+        return [name for name in names if not is_pause(name)] if pauses else names
 
     # ------------------------------------------------------------ bursts
 

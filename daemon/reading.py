@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
 
+from daemon.clock import SystemClock
 from daemon.errors import IndexFailed, UsageError
 from daemon.events import Recorded
 from daemon.index import Index
@@ -169,4 +170,6 @@ def describe(job: Job | None) -> str:
         return "rejected"
     if job.status == "retrying":
         return f"retrying, attempt {job.attempt} at {job.due}"
+    if job.status == "waiting" and job.due is not None and job.due > SystemClock().stamp():
+        return f"waiting until {job.due}"
     return "cancelling" if job.cancelling and not job.ended else job.status

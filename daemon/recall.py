@@ -1,4 +1,5 @@
-"""The requests of jobs: as they just came through the door, or read back from the log.
+"""The requests of jobs: as they just came through the door, or read back from the log; and the
+steps that are recorded of them.
 
 A job that starts right after it was accepted needs no reading. Of those that waited, many start
 one after the other in the order of the log, so some of what follows is read with each.
@@ -14,6 +15,7 @@ from daemon.errors import BadRequest, LogError
 from daemon.eventlog import EventLog
 from daemon.events import JobAccepted, Recorded
 from daemon.jobs import Job
+from daemon.journal import Journal
 from daemon.requests import Door, Request
 
 KEPT = 8192
@@ -68,6 +70,13 @@ class Recall:
         if not event.blobs:
             return self._door.validate(event.request)
         return self._door.validate(await asyncio.to_thread(self._whole, event))
+
+    async def journal(self, job: Job) -> Journal:
+        """What the log holds of a job's steps."""
+        if not job.journal:
+            return Journal()
+        log = self._log
+        return Journal.of(await asyncio.to_thread(lambda: [log.get(n) for n in job.journal]))
 
     def _whole(self, event: JobAccepted) -> dict[str, object]:
         strings = {pointer: self._blobs.get(one).decode() for pointer, one in event.blobs.items()}

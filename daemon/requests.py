@@ -19,12 +19,16 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from daemon.clock import normal_rfc3339
 from daemon.errors import BadRequest, Fault
 from daemon.strictjson import MAX_FAULTS, WHITE, fault_at, parse_json
 from handlers.contract import Handler, Json, TaskRequest
 
 MAX_LABELS = 8 << 10
 """Bytes of JSON in `labels`, which every event of the job's end carries."""
+
+MAX_DEADLINE = 10 * 366 * 24 * 3600
+"""Seconds: ten years."""
 
 PLANNED_TASKS = frozenset(
     {
@@ -114,6 +118,18 @@ class Envelope(BaseModel):
     timeout: float | None = Field(
         None, gt=0, le=86400, description="Seconds that one call may take."
     )
+    priority: int = Field(0, ge=-100, le=100, description="Those with more go first.")
+    not_before: Annotated[str, AfterValidator(normal_rfc3339)] | None = Field(
+        None,
+        max_length=100,
+        description="When to start at the earliest, as 2026-11-22T10:00:00+01:00 (RFC 3339).",
+    )
+    deadline_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_DEADLINE,
+        description="Seconds from its acceptance after which it is not wanted any more.",
+    )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
         default_factory=dict, description="Anything of yours; echoed in events and the result."
@@ -124,9 +140,6 @@ NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
         "extra_json": (None, "extra fields as text"),
         "extra_json_file": (None, "extra fields from a file"),
-        "priority": (0, "priorities"),
-        "not_before": (None, "scheduling"),
-        "deadline_seconds": (None, "deadlines"),
         "poll_interval": (None, "polling"),
         "max_polls": (None, "polling"),
         "download": (True, "way to leave media at the provider"),

@@ -8,6 +8,7 @@ next start.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -16,17 +17,18 @@ import structlog
 
 from daemon.clock import parse_rfc3339
 from daemon.context import DryRun, JournaledContext, Services, Stream
+from daemon.deadlines import Deadlines, is_late, last_attempt, too_late
 from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
-from daemon.errors import BadRequest, Conflict, LogError, Problem, problem_of
+from daemon.endings import Teller, cause_of, problem_in, too_many_crashes
+from daemon.errors import BadRequest, Conflict, Problem
 from daemon.events import JobAccepted, JobRetryRequested, JobStarted, Recorded
 from daemon.jobs import Job
-from daemon.journal import Journal
+from daemon.journal import MAY_BE_BILLED
 from daemon.recall import Recall
 from daemon.retries import next_attempt
 from daemon.schedule import Schedule
 from daemon.state import State
-from daemon.telling import Teller
-from handlers.contract import Handler, HandlerError
+from handlers.contract import Handler
 
 _REST = 1.0
 """Seconds before an attempt that broke off is made again."""
@@ -59,9 +61,12 @@ class Runner:
         self._recall = recall
         self._handlers = handlers
         self._schedule = Schedule(settings.concurrency, settings.provider_concurrency)
+        self._deadlines = Deadlines()
+        self._paused: frozenset[str | None] = frozenset()
         self._most = settings.concurrency + _UNWRITTEN
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._contexts: dict[str, JournaledContext] = {}
+        self._interrupted: set[str] = set()
         self._clearing: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._teller = Teller(services.clock)
@@ -71,7 +76,20 @@ class Runner:
     def begin(self) -> None:
         """Put every open job on the schedule."""
         for job_id in self._state.open_jobs:
-            self._schedule.add(self._state.jobs[job_id])
+            self._line_up(self._state.jobs[job_id])
+
+    def pause(self, providers: frozenset[str | None]) -> None:
+        """Start nothing for these providers (None: for any at all) until this is called again."""
+        self._paused = providers
+        self.wake()
+
+    def held(self) -> list[Job] | None:
+        """The open jobs, where all of them wait for a time that was chosen for their start, or for
+        the end of a pause; None while there is something else to do."""
+        now, jobs = self._with.clock.stamp(), self._state.open_jobs
+        if self._tasks or not all(self._schedule.is_held(job_id, now) for job_id in jobs):
+            return None
+        return [self._state.jobs[job_id] for job_id in jobs]
 
     def wake(self) -> None:
         """Look again whether a job can start."""
@@ -87,13 +105,22 @@ class Runner:
                 continue
             if job.ended:
                 self._schedule.remove(job.id)
+                self._deadlines.drop(job.id)
                 self._recall.forget(job.id)
             elif job.id in self._tasks:
                 if job.cancelling:
-                    self._tasks[job.id].cancel()
+                    self._interrupt(job.id)
             elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
-                self._schedule.add(job)
+                self._line_up(job)
         self._woken.set()
+
+    def _line_up(self, job: Job) -> None:
+        """Have an open job wait for its turn, or end it, if a crash came before that."""
+        self._schedule.add(job)
+        self._deadlines.add(job)
+        if job.cancelling:
+            self._schedule.take(job.id)
+            self._start(job.id)
 
     # ------------------------------------------------------------ pick
 
@@ -102,27 +129,48 @@ class Runner:
         loop = asyncio.get_running_loop()
         while True:
             self._woken.clear()
-            if not self._with.disk.paused:
+            if not self._with.stopping.is_set():
                 self._fill()
             alarm = loop.call_later(self._until_next(), self._woken.set)
             await self._woken.wait()
             alarm.cancel()
 
     def _fill(self) -> None:
-        """Start what there is a place for."""
+        """End what is too late, then start what there is a place for."""
         now = self._with.clock.stamp()
+        self._schedule.pause(self._paused | {None} if self._with.disk.paused else self._paused)
         # A place is given back when all is done but for the disk; if that is slow, wait for it.
-        while len(self._tasks) < self._most and (job := self._schedule.pick(now)) is not None:
+        while not self._is_full and (late := self._deadlines.take(now)) is not None:
+            self._end_late(late)
+        while not self._is_full and (job := self._schedule.pick(now)) is not None:
             self._start(job.id)
 
+    @property
+    def _is_full(self) -> bool:
+        return len(self._tasks) >= self._most
+
     def _until_next(self) -> float:
-        """Seconds until the next job is due."""
-        due = self._schedule.next_due()
-        if due is None:
+        """Seconds until a job is due, or its deadline comes."""
+        moments = [at for at in (self._schedule.next_due(), self._deadlines.next()) if at]
+        if not moments or self._is_full:  # then the next one that is done wakes us
             return _LONGEST
         # No longer than a minute at a time: the wall clock may be set meanwhile.
-        seconds = (parse_rfc3339(due) - self._with.clock.now()).total_seconds()
+        seconds = (parse_rfc3339(min(moments)) - self._with.clock.now()).total_seconds()
         return min(_LONGEST, max(0.001, seconds))
+
+    def _end_late(self, job_id: str) -> None:
+        """End a job whose deadline came: an attempt from then on does nothing else."""
+        if job_id in self._tasks:
+            self._interrupt(job_id)
+        else:
+            self._schedule.take(job_id)
+            self._start(job_id)
+
+    def _interrupt(self, job_id: str) -> None:
+        """Stop an attempt; once, for a second time would break off the writing of its end."""
+        if job_id not in self._interrupted:
+            self._interrupted.add(job_id)
+            self._tasks[job_id].cancel()
 
     def _start(self, job_id: str) -> None:
         task = asyncio.create_task(self._attempt(job_id), name=f"job {job_id}")
@@ -132,6 +180,7 @@ class Runner:
     def _finished(self, job_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[job_id]
         self._contexts.pop(job_id, None)
+        self._interrupted.discard(job_id)
         self._schedule.done(job_id)
         error = None if task.cancelled() else task.exception()
         if error is not None:
@@ -144,7 +193,7 @@ class Runner:
         """Have a job that is still open wait for its next attempt."""
         job = self._state.jobs[job_id]
         if not job.ended and job_id not in self._tasks and not self._with.stopping.is_set():
-            self._schedule.add(job)
+            self._line_up(job)
         self._woken.set()
 
     # ------------------------------------------------------------ attempt
@@ -165,11 +214,9 @@ class Runner:
         except (Conflict, asyncio.CancelledError):
             if self._with.stopping.is_set():
                 raise
-            await self._with.log.append(None, None, ())  # until what was faster is durable
-            if not self._state.jobs[job_id].cancelling:
+            if not await self._end_stopped(job_id):
                 raise
-            media = ()
-            await self._end_cancelled(job_id)
+            media = stream.job.hold
         self._teller.tell(self._state.jobs[job_id], self._with.clock.monotonic() - began)
         if media:  # they are artifacts now
             drop = asyncio.to_thread(self._with.blobs.drop, media)
@@ -182,13 +229,15 @@ class Runner:
         job = stream.job
         context: JournaledContext | None = None
         if job.cancelling:
-            return EndCancelled(job.id, Run())
+            return EndCancelled(job.id, (await self._recall.journal(job)).run(job))
+        if is_late(job, self._with.clock):
+            return Fail(job.id, (await self._recall.journal(job)).run(job), too_late(job))
         if job.runs >= self._with.settings.max_crashes:
-            return Fail(job.id, Run(), _crashes(job.runs))
+            return Fail(job.id, Run(), too_many_crashes(job.runs))
         stream.begin(Start(job.id))
         try:
             request = await self._recall.request(job)
-            context = JournaledContext(request, await self._journal(job), stream, self._with)
+            context = JournaledContext(request, await self._recall.journal(job), stream, self._with)
             self._contexts[job.id] = context
             await self._handlers[request.task].run(request.fields, context)
         except BadRequest as error:
@@ -196,7 +245,7 @@ class Runner:
         except DryRun:
             pass
         except Exception as error:
-            problem = _problem(job, _cause(error))
+            problem = problem_in(job, cause_of(error))
             if problem is not None:
                 return self._failure(stream.job, context, problem)
         return Succeed(job.id, context.run() if context is not None else Run())
@@ -205,30 +254,42 @@ class Runner:
         settings = self._with.settings
         allowed = context.max_attempts if context is not None else settings.max_attempts
         due = next_attempt(problem, job.attempt, allowed, self._with.clock.now(), settings)
+        if due is not None and job.deadline is not None and due >= job.deadline:
+            problem, due = last_attempt(problem, due, job.deadline), None
         return Fail(job.id, context.run() if context is not None else Run(), problem, due)
-
-    async def _journal(self, job: Job) -> Journal:
-        """What the log holds of a job's steps."""
-        if not job.journal:
-            return Journal()
-        log = self._with.log
-        return Journal.of(await asyncio.to_thread(lambda: [log.get(n) for n in job.journal]))
 
     # ------------------------------------------------------------ settle
 
-    async def _end_cancelled(self, job_id: str) -> None:
-        task, context = asyncio.current_task(), self._contexts.get(job_id)
-        if task is not None:
+    async def _end_stopped(self, job_id: str) -> bool:
+        """End a job that was cancelled, or whose deadline came, with what its run came to.
+
+        Returns:
+            Whether it has ended; if not, it was neither.
+        """
+        context = self._contexts.get(job_id)
+        if (task := asyncio.current_task()) is not None:
             task.uncancel()
-        if context is not None and context.paid:
-            context.warn("a paid call was under way; the provider may still bill it")
-            for call in context.paid:
-                call.cancel()
-        if context is not None and context.saving:
-            await asyncio.wait(context.saving)
-        run = context.run() if context is not None else Run()
-        stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
-        await stream.write(*decide_job(stream.job, EndCancelled(job_id, run)).events)
+        while True:
+            await self._with.log.append(None, None, ())  # until what was faster is durable
+            job = self._state.jobs[job_id]
+            if job.ended:
+                return True
+            if not (job.cancelling or is_late(job, self._with.clock)):
+                return False
+            run = await self._stopped(context) if context is not None else Run()
+            stream = Stream(self._with.log, self._with.disk, job)
+            end = EndCancelled(job_id, run) if job.cancelling else Fail(job_id, run, too_late(job))
+            with contextlib.suppress(Conflict):  # it was cancelled, or saved a file, just now
+                await stream.write(*decide_job(job, end).events)
+
+    async def _stopped(self, context: JournaledContext) -> Run:
+        """Let go of what a run has under way, but for what is being recorded."""
+        if context.paid:
+            context.warn(MAY_BE_BILLED)
+        for call in context.paid:
+            call.cancel()
+        await context.settle()
+        return context.run()
 
     async def stop(self, timeout: float) -> None:
         """Start nothing new, wait for paid calls under way, let go of everything else.
@@ -257,45 +318,3 @@ class Runner:
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*self._clearing)
         self._teller.flush()
-
-
-def _crashes(runs: int) -> Problem:
-    return Problem(
-        "internal",
-        f"the daemon died {runs} times while this job ran, so it is not started again",
-        ("If the job is not to blame, use retry.",),
-    )
-
-
-def _cause(error: Exception) -> Exception:
-    """What made a handler fail: of several steps side by side, the failure that weighs most."""
-    if not isinstance(error, ExceptionGroup):
-        return error
-    return max(map(_cause, error.exceptions), key=_weight)
-
-
-def _weight(error: Exception) -> int:
-    """The log goes before a fault of ours, and that before a refusal that no retry can mend."""
-    if isinstance(error, HandlerError):
-        return 1 if problem_of(error).retryable else 2
-    return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun) else 3
-
-
-def _problem(job: Job, error: Exception) -> Problem | None:
-    """What to tell of a failure; None where it was a dry run's end.
-
-    Raises:
-        LogError: it was the log's, and no failure of the job.
-    """
-    if isinstance(error, LogError):
-        raise error from None
-    if isinstance(error, DryRun):
-        return None
-    if isinstance(error, HandlerError):
-        return problem_of(error)
-    _log.error("a handler broke", job=job.id, task=job.task, exc_info=error)
-    return Problem(
-        "internal",
-        f"the handler of {job.task} broke: {type(error).__name__}",
-        ("This is a fault of darkroom or of a plug-in; the diagnostics tell where.",),
-    )

@@ -66,6 +66,10 @@ class Heap(Generic[Item, Key]):
             heapq.heappop(entries)
         return entries[0][1]
 
+    def first_key(self) -> Key:
+        """The smallest key; there must be one."""
+        return self._keys[self.first()]
+
     def _sweep(self) -> None:
         if len(self._entries) > 2 * len(self._keys) + 8:  # a handful is not worth the trouble
             self._entries = [(key, item) for item, key in self._keys.items()]
@@ -173,6 +177,11 @@ class Schedule:
         if self._where.get(job_id) == "running":
             self._move(self._jobs[job_id], None)
 
+    def take(self, job_id: str) -> None:
+        """Have a job wait for nothing until it is added again or removed: it is being ended."""
+        if job_id in self._where:
+            self._move(self._jobs[job_id], None)
+
     def remove(self, job_id: str) -> None:
         """Forget a job that ended, wherever it is, and let the next of its name go."""
         job = self._jobs.pop(job_id, None)
@@ -189,6 +198,16 @@ class Schedule:
     def next_due(self) -> str | None:
         """The earliest due time of a job that waits for nothing else."""
         return self._jobs[self._later.first()].due if self._later else None
+
+    def is_held(self, job_id: str, now: str) -> bool:
+        """Whether a job waits for what may be long in coming: for a time that its sender chose,
+        or for the end of a pause; or for an older one of its name that does."""
+        job, where = self._jobs[job_id], self._where.get(job_id)
+        if where == "blocked":
+            return self.is_held(self._oldest[job.name], now)
+        if where == "later" and job.status == "waiting" and (job.due or "") > now:
+            return True
+        return where in ("waiting", "later") and bool(self._paused & {None, job.provider})
 
     def waits(self) -> dict[str, dict[Where, int]]:
         """By provider, how many jobs run, and how many wait for what."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from daemon.blobs import BlobStore
 from daemon.context import DryRun, JournaledContext, Services, Stream
+from daemon.deadlines import deadline_of, start_of
 from daemon.decisions import Run
 from daemon.disk import Disk
 from daemon.errors import Problem
@@ -280,7 +281,15 @@ class Bench:
         """Put a job in the log; returns its id."""
         request = {"prompt": "x", "provider": "scripted", **request}
         job_id = self.clock.new_id()
-        event = accepted(name, provider=request["provider"], request=request)
+        envelope = self.door.validate(request).envelope
+        event = accepted(
+            name,
+            provider=request["provider"],
+            request=request,
+            priority=envelope.priority,
+            not_before=start_of(envelope, self.clock.stamp()),
+            deadline=deadline_of(envelope, self.clock.now()),
+        )
         await self.log.append(job_id, 0, [event], subject=name)
         return job_id
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.clock import SystemClock, parse_rfc3339, rfc3339
+from daemon.clock import SystemClock, normal_rfc3339, parse_rfc3339, rfc3339
 from daemon.testing import FrozenClock
 
 MOMENTS = st.datetimes(timezones=st.just(UTC))
@@ -45,6 +45,59 @@ def test_another_offset_is_read_as_utc() -> None:
 def test_what_is_no_moment_with_an_offset_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_rfc3339(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "normal"),
+    [
+        ("2026-11-22T10:00:00Z", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22t10:00:00z", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22 10:00:00+00:00", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22T10:00Z", "2026-11-22T10:00:00.000Z"),
+        ("2026-11-22T10:00:00.5+01:00", "2026-11-22T09:00:00.500Z"),
+        ("2026-11-22T10:00:00.123456789123-05:30", "2026-11-22T15:30:00.123Z"),
+        ("2026-12-31T23:30:00-01:00", "2027-01-01T00:30:00.000Z"),
+        ("2024-02-29T00:00:00-00:00", "2024-02-29T00:00:00.000Z"),
+    ],
+)
+def test_a_moment_that_somebody_wrote_is_brought_into_our_form(text: str, normal: str) -> None:
+    assert normal_rfc3339(text) == normal
+    assert normal_rfc3339(normal) == normal
+
+
+@settings(max_examples=100, deadline=None)
+@given(MOMENTS, st.integers(-23 * 60, 23 * 60))
+def test_any_moment_is_the_same_in_every_offset(moment: datetime, minutes: int) -> None:
+    try:
+        shifted = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    except OverflowError:
+        return
+    assert normal_rfc3339(shifted.isoformat()) == rfc3339(moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("2026-11-22 10:00", "has no offset from UTC: write 2026-11-22T10:00Z for UTC, or"),
+        ("2026-11-22T10:00:00", "or your own, as in 2026-11-22T10:00:00+01:00"),
+        ("", "is no moment like 2026-11-22T10:00:00+01:00"),
+        ("tomorrow", "is no moment like"),
+        ("2026-11-22", "is no moment like"),
+        ("20261122T100000Z", "is no moment like"),
+        ("2026-11-22T10:00:00Z\n", "is no moment like"),
+        ("2026-11-22T10:00:00,5Z", "is no moment like"),
+        ("٢٠٢٦-11-22T10:00:00Z", "is no moment like"),
+        ("2026-11-31T10:00:00Z", "no calendar has"),
+        ("2026-11-22T24:00:00Z", "no calendar has"),
+        ("2026-11-22T10:00:00+24:00", "no calendar has"),
+        ("9999-12-31T23:59:59-01:00", "no calendar has"),
+        ("0001-01-01T00:00:00+01:00", "no calendar has"),
+    ],
+)
+def test_what_is_no_moment_is_refused_with_how_one_looks(text: str, said: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        normal_rfc3339(text)
+    assert said in str(caught.value)
 
 
 def test_the_system_clock_is_in_utc_and_never_jumps_back() -> None:

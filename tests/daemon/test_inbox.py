@@ -19,7 +19,17 @@ from watchdog.events import (
 )
 
 from daemon.files import text_to_name
-from daemon.inbox import Hints, Watcher, _Handler, _Overflow, concerns_us, identity_of, scan
+from daemon.inbox import (
+    Hints,
+    Watcher,
+    _Handler,
+    _Overflow,
+    concerns_us,
+    glance,
+    identity_of,
+    is_pause,
+    scan,
+)
 from tests.support import wait_until
 
 # ---------------------------------------------------------------- names
@@ -39,6 +49,10 @@ from tests.support import wait_until
         "result.json",
         "x.result.json.json",
         "a.tmp/b.json",
+        "PAUSE",
+        "PAUSE.local",
+        "PAUSE.x.y",
+        "PAUSE.json",
     ],
 )
 def test_requests_and_control_files_concern_us(name: str) -> None:
@@ -62,7 +76,12 @@ def test_requests_and_control_files_concern_us(name: str) -> None:
         "a.json~",
         "a.json.swp",
         "a.json.crdownload",
-        "PAUSE",
+        "me/PAUSE",
+        "PAUSE/x",
+        "PAUSE.",
+        "PAUSED",
+        "pause",
+        ".PAUSE",
         ".hidden/a.json",
         "me/.hidden/a.json",
         "a.json/b.json",
@@ -73,7 +92,24 @@ def test_everything_else_does_not(name: str) -> None:
     assert not concerns_us(name)
 
 
+@pytest.mark.parametrize("name", ["PAUSE.json", "PAUSE.cancel", "PAUSE.result.json", "x/PAUSE"])
+def test_what_ends_like_a_request_or_a_result_pauses_nobody(name: str) -> None:
+    assert not is_pause(name)
+
+
 # ---------------------------------------------------------------- scanning
+
+
+def test_a_scan_finds_pause_files_at_the_top_and_requests_in_a_folder_of_that_name(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "PAUSE").mkdir()
+    (tmp_path / "PAUSE" / "a.json").touch()
+    (tmp_path / "PAUSE.local").symlink_to("/nowhere")
+    (tmp_path / "me").mkdir()
+    (tmp_path / "me" / "PAUSE").touch()
+    wanted = ["PAUSE", "PAUSE.local", "PAUSE/a.json"]
+    assert sorted(scan(tmp_path).found) == sorted(glance(tmp_path, {})) == wanted
 
 
 def test_a_scan_finds_what_concerns_us_at_every_depth(tmp_path: Path) -> None:

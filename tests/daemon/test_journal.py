@@ -225,3 +225,27 @@ def test_problems_come_back_as_they_were() -> None:
     recorded = Problem("content_refused", "no", ("hint",), False, (), {"status": 400}).to_json()
     error = failure(journal_of(requested(), answered(error=recorded)))
     assert (error.code, error.message, error.http) == ("content_refused", "no", {"status": 400})
+
+
+# ---------------------------------------------------------------- what is left of earlier runs
+
+
+def test_what_earlier_runs_saved_is_told_at_an_end_that_nobody_works_for() -> None:
+    saved = journal_of(requested(), answered(), ArtifactSaved("picture", 1, ARTIFACT)).run(job())
+    assert (list(saved.artifacts), saved.warnings) == ([ARTIFACT], [])
+
+
+@pytest.mark.parametrize(
+    ("journal", "retried", "warns"),
+    [
+        (journal_of(requested()), 0, True),
+        (journal_of(requested(paid=False)), 0, False),
+        (journal_of(requested(), answered()), 0, False),
+        (journal_of(requested()), 99, False),
+        (Journal(), 0, False),
+    ],
+)
+def test_a_paid_call_whose_answer_was_lost_is_warned_of(
+    journal: Journal, retried: int, *, warns: bool
+) -> None:
+    assert bool(journal.run(job(retried=retried)).warnings) is warns

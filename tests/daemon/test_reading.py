@@ -188,6 +188,8 @@ def test_a_line_that_is_none_is_nothing() -> None:
     [
         (None, "rejected"),
         (job(), "waiting"),
+        (job(due="9999-01-01T00:00:00.000Z"), "waiting until 9999-01-01T00:00:00.000Z"),
+        (job(due="2026-01-01T00:00:00.000Z"), "waiting"),
         (job(status="running"), "running"),
         (job(status="running", cancelling=True), "cancelling"),
         (job(status="cancelled", cancelling=True), "cancelled"),

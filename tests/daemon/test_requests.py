@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import BadRequest, Problem
 from daemon.requests import (
+    MAX_DEADLINE,
     MAX_LABELS,
     NOT_YET,
     PLANNED_TASKS,
@@ -70,6 +71,9 @@ def test_a_request_with_every_field_is_taken() -> None:
         prefix="hero",
         max_attempts=2,
         timeout=1.5,
+        priority=-100,
+        not_before="2026-11-22T10:00:00+01:00",
+        deadline_seconds=0.5,
         dry_run=True,
         labels={"a": [1]},
         size="1024x1536",
@@ -87,6 +91,7 @@ def test_a_request_with_every_field_is_taken() -> None:
         **{"$schema": "https://example.org/schema.json"},
     )
     assert request.folder == "images/shoes"
+    assert request.envelope.not_before == "2026-11-22T09:00:00.000Z"
     assert request.envelope.extra == {"cfg": {"deep": [1, 2.5, None]}}
     assert request.fields.model_dump()["seed"] == 18446744073709551615
 
@@ -210,7 +215,7 @@ def test_every_fault_is_told_at_once_where_the_caller_spelled_it() -> None:
         timeoutMs=0,
         labels=[],
         out_dir="/etc",
-        priority=3,
+        priority=101,
         dry_run="yes",
     )
     assert sorted(told) == [
@@ -287,6 +292,23 @@ def test_a_field_name_with_odd_characters_has_an_escaped_pointer() -> None:
         ("max_attempts", 0),
         ("max_attempts", 101),
         ("max_attempts", 1.0),
+        ("priority", 101),
+        ("priority", -101),
+        ("priority", 1.0),
+        ("priority", True),
+        ("priority", "1"),
+        ("priority", None),
+        ("not_before", "2026-11-22 10:00"),
+        ("not_before", "tomorrow"),
+        ("not_before", "2026-02-30T10:00:00Z"),
+        ("not_before", 1795341600),
+        ("not_before", ""),
+        ("not_before", "9" * 101),
+        ("deadline_seconds", 0),
+        ("deadline_seconds", -1),
+        ("deadline_seconds", MAX_DEADLINE + 1),
+        ("deadline_seconds", True),
+        ("deadline_seconds", "60"),
         ("dry_run", 1),
         ("dry_run", "true"),
         ("dry_run", None),
@@ -303,6 +325,13 @@ def test_a_field_name_with_odd_characters_has_an_escaped_pointer() -> None:
 )
 def test_a_mistyped_field_is_one_place_and_no_other(name: str, value: Any) -> None:
     assert list(faults(**{name: value})) == [f"/{name}"]
+
+
+def test_a_time_without_an_offset_is_told_how_it_should_look() -> None:
+    assert faults(not_before="2026-11-22 10:00") == {
+        "/not_before": "has no offset from UTC: write 2026-11-22T10:00Z for UTC, "
+        "or your own, as in 2026-11-22T10:00+01:00"
+    }
 
 
 def test_a_field_given_under_two_names_is_refused() -> None:
@@ -331,7 +360,7 @@ def test_a_field_of_a_later_version_is_refused_by_name_unless_it_holds_its_defau
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("priority", False), ("priority", 0.0), ("priority", None), ("download", 1)],
+    [("download", 1), ("download", None), ("vars", False), ("max_polls", 0)],
 )
 def test_what_only_python_takes_for_the_default_is_not_it(name: str, value: Any) -> None:
     assert list(faults(**{name: value})) == [f"/{name}"]

@@ -204,6 +204,63 @@ def test_a_pause_of_everything_picks_nothing_but_lets_times_come() -> None:
     assert picked(plan, LATER) == ["J1", "J2"]
 
 
+# ---------------------------------------------------------------- being ended, being held
+
+
+@pytest.mark.parametrize("due", [None, SOON])
+def test_a_job_that_is_being_ended_is_not_picked_and_newer_ones_of_its_name_wait(
+    due: str | None,
+) -> None:
+    plan = scheduled(dropped(1, due=due), dropped(2))
+    plan.take("J1")
+    plan.take("never there")
+    assert (picked(plan, LATER), plan.next_due()) == ([], None)
+    plan.remove("J1")
+    assert picked(plan) == ["J2"]
+
+
+def test_one_that_is_being_ended_and_is_added_again_waits_again() -> None:
+    plan = scheduled(waiting(1))
+    plan.take("J1")
+    plan.add(waiting(1))
+    assert picked(plan) == ["J1"]
+
+
+def test_a_blocked_job_that_is_being_ended_lets_the_next_one_go() -> None:
+    plan = scheduled(dropped(1), dropped(2), dropped(3))
+    plan.take("J2")
+    plan.remove("J2")
+    plan.remove("J1")
+    assert picked(plan) == ["J3"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "paused", "held"),
+    [
+        ({}, {"other"}, False),
+        ({}, {"local"}, True),
+        ({}, {None}, True),
+        ({"due": LATER}, set(), True),
+        ({"due": SOON}, set(), False),  # it is due by now, although nobody picked since
+        ({"due": LATER, "status": "retrying"}, set(), False),
+        ({"due": LATER, "status": "retrying"}, {"local"}, True),
+    ],
+)
+def test_what_is_held_waits_for_a_chosen_time_or_the_end_of_a_pause(
+    fields: dict[str, Any], paused: set[str | None], *, held: bool
+) -> None:
+    plan = scheduled(dropped(1, **fields), dropped(2))
+    plan.pause(frozenset(paused))
+    assert [plan.is_held(one, SOON) for one in ("J1", "J2")] == [held, held]
+
+
+def test_what_runs_is_not_held_by_a_pause_nor_is_what_waits_behind_it() -> None:
+    plan = scheduled(dropped(1), dropped(2))
+    assert picked(plan) == ["J1"]
+    plan.pause(EVERYBODY)
+    assert [plan.is_held(one, SOON) for one in ("J1", "J2")] == [False, False]
+
+
 # ---------------------------------------------------------------- one name
 
 

@@ -39,6 +39,7 @@ COMMANDS = [
     "retry",
     "cancel",
     "status",
+    "watch",
     "events",
     "verify",
     "doctor",
