@@ -158,7 +158,7 @@ class App:
         archivist, told = open_log(log, state, settings.index)
         blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
         results = ResultFolder(settings.inbox, staging, log.get)
-        publisher = Publisher(results, log, state, idle=self._changed.set)
+        publisher = Publisher(results, log, state, idle=self._changed.set, wrote=self._wrote)
         disk = Disk(
             [settings.events, settings.output],
             settings.free_floor,
@@ -205,6 +205,10 @@ class App:
         self._changed.set()
 
     # ------------------------------------------------------------ running
+
+    def _wrote(self, results: int) -> None:
+        """Results were put in the inbox, which is watched."""
+        self._intake.lookout.count_answers(results)
 
     def _resumed(self) -> None:
         """There is room on the disk again."""

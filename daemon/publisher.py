@@ -34,6 +34,7 @@ class Publisher:
         log: where to say so.
         state: what is owed; must take in a batch of events before this does.
         idle: called when nothing is busy any more.
+        wrote: called with how many files were just put in the inbox.
     """
 
     def __init__(
@@ -42,8 +43,10 @@ class Publisher:
         log: EventLog,
         state: State,
         idle: Callable[[], None] = lambda: None,
+        wrote: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._idle = idle
+        self._wrote = wrote
         self._batcher: Batcher[Put | Remove, Emitted] = Batcher(
             "results", folder.work, settled=self._placed
         )
@@ -125,6 +128,7 @@ class Publisher:
                 news.append(item)
                 event = ResultEmitted(item.drop.job, item.answers, reply.file)
                 appends.append(Append((event,), item.name))
+        self._wrote(len(items))
         if news:
             self._log.append_all(appends).add_done_callback(lambda _: self._said(news))
         elif not self.busy:
