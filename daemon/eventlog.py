@@ -210,17 +210,20 @@ class LogFront:
 
     def _count(self, recorded: Recorded) -> None:
         """Count an event as durable."""
-        self._last = recorded.sequence
-        job = recorded.job
-        if job is not None:
-            begins = type(recorded.event) is JobAccepted
-            self._durable[job] = 1 if begins else self._durable_version(job) + 1
+        self._last, job = recorded.sequence, recorded.job
+        if job is None:
+            return
+        version = self._durable.get(job)
+        if version is None:
+            version = 0 if type(recorded.event) is JobAccepted else self._archived(job)
+        self._durable[job] = version + 1
 
     def _tell(self, batch: Sequence[Recorded]) -> None:
         """Remember events that just became durable, and tell those who follow."""
+        recent, count = self._recent, self._count
         for recorded in batch:
-            self._count(recorded)
-            self._recent[recorded.sequence % RECENT] = recorded
+            recent[recorded.sequence % RECENT] = recorded
+            count(recorded)
         for committed in tuple(self._subscribers):
             committed(batch)
 

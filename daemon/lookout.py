@@ -28,6 +28,10 @@ _SHORTEST = 0.02
 are so many files that this would mean more than a second, up to a fifth."""
 
 
+_PATIENT = 0.5
+"""The same, while there is enough to do: so long a newcomer in another folder may wait."""
+
+
 class Lookout:
     """Knows which names wait to be looked at.
 
@@ -139,8 +143,8 @@ class Lookout:
         began = self._clock.monotonic()
         found = await asyncio.to_thread(glance, self._settings.inbox, self.seen)
         now = self._clock.monotonic()
-        took = now - began
-        self._next_glance = now + max(_SHORTEST, min(20 * took, 1.0), 4 * took)
+        took, least = now - began, _PATIENT if self.backlog else _SHORTEST
+        self._next_glance = now + max(least, min(20 * took, 1.0), 4 * took)
         return [name for name in found if name not in self.backlog]
 
     def _without_pauses(self, names: list[str]) -> list[str]:

@@ -173,7 +173,7 @@ class Runner:
             self._tasks[job_id].cancel()
 
     def _start(self, job_id: str) -> None:
-        task = asyncio.create_task(self._attempt(job_id), name=f"job {job_id}")
+        task = asyncio.create_task(self._attempt(job_id))
         self._tasks[job_id] = task
         task.add_done_callback(partial(self._finished, job_id))
 
