@@ -50,6 +50,7 @@ class Archivist:
         self._unwritten: deque[tuple[Changes, Position, Seen]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._replayed = 0
         self._again = False  # something happened since the alarm was set
 
     def seen(self) -> dict[str, Signature]:
@@ -93,10 +94,11 @@ class Archivist:
 
     def replayed(self) -> None:
         """While the log opens: an event was read. Memory must not grow with the log."""
-        if self._state.changed >= MANY:
+        self._replayed += 1
+        if self._replayed % MANY == 0:
             changes = self._state.take_changes()
             self._index.write(changes, self._log.position, {})
-            self._state.let_go(changes)
+            self._log.forget(self._state.let_go(changes))
 
     async def write(self) -> None:
         """Write what changed until now, and let go of what is quiet."""
@@ -135,6 +137,7 @@ def open_log(log: FileEventLog, state: State, path: Path) -> tuple[Archivist | N
         log says something since the index was written: all of them, where it was made anew.
     """
     told: set[str] = set()
+    apply = state.apply
     try:
         index = _fitting(Index(path), log, path)
         index.restore(state)
@@ -143,13 +146,14 @@ def open_log(log: FileEventLog, state: State, path: Path) -> tuple[Archivist | N
         log.open(state.apply)
         return None, told
     archivist, start = Archivist(index, log, state), index.position()
+    replayed = archivist.replayed
     state.use(index)
 
     def replay(recorded: Recorded) -> None:
-        state.apply(recorded)
+        apply(recorded)
         if start is not None and recorded.subject is not None:
             told.add(recorded.subject)
-        archivist.replayed()
+        replayed()
 
     log.open(replay, start)
     return archivist, told

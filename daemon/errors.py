@@ -139,6 +139,7 @@ class LogCorrupt(LogError):
     def __init__(self, where: str, message: str) -> None:
         super().__init__(f"{where}: {message}")
         self.where = where
+        self.what = message
 
 
 class IndexFailed(LogError):

@@ -24,7 +24,7 @@ from daemon.eventlog import Append, EventLog
 from daemon.events import JobAccepted
 from daemon.files import Signature
 from daemon.inbox import CONTROLS
-from daemon.looking import Bad, Busy, Gone, Good, Looker
+from daemon.looking import Bad, Busy, Gone, Good, Look, Looker
 from daemon.lookout import Lookout
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher
@@ -40,6 +40,12 @@ CHUNK = 256
 
 _SOON = 0.05
 """Seconds until a file that was not whole is looked at again, at first."""
+
+_SLOW = 0.005
+"""Seconds that are too long to look at a few files while everything else waits."""
+
+_CAREFUL = 60.0
+"""Seconds for which that is not done again."""
 
 _log = structlog.get_logger(__name__)
 
@@ -95,6 +101,7 @@ class Intake:
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
         self._controls = Controls(settings, log, state, looker, publisher)
+        self._careful_until = 0.0
         self._answered: Iterable[str] = ()
         self._scanned = False  # since the backlog was empty
         self._looked = asyncio.Condition()
@@ -176,7 +183,7 @@ class Intake:
         """Look at some files and decide what they come to; comes back when it is durable."""
         if not names:
             return
-        looks = await asyncio.to_thread(self._looker.look_all, names, self.lookout.seen)
+        looks = await self._look(names)
         batch: list[Good | Bad] = []
         try:
             for look in looks:
@@ -196,6 +203,17 @@ class Intake:
             await self._decide_all(batch)
         except LogFull:  # they stay where they are; the next scan finds them again
             self._disk.check()
+
+    async def _look(self, names: Sequence[str]) -> list[Look]:
+        """Look at some files: in a thread, but for a few small ones, which take less time than to
+        hand them over. Where that turns out to be slow it is not done again for a while."""
+        began = self._clock.monotonic()
+        if began < self._careful_until or not self._looker.are_small(names):
+            return await asyncio.to_thread(self._looker.look_all, names, self.lookout.seen)
+        looks = self._looker.look_all(names, self.lookout.seen)
+        took = self._clock.monotonic() - began
+        self._careful_until = began + _CAREFUL if took > _SLOW else 0.0
+        return looks
 
     async def _decide_all(self, looks: Sequence[Good | Bad]) -> None:
         """Decide all of them together; where one of them breaks it, each for itself.

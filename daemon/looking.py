@@ -7,7 +7,7 @@ parses. Anything else may still be being written, so it must rest before it is r
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +29,12 @@ from daemon.strictjson import parse_json
 from handlers.contract import Json
 
 QUEUE = ".jsonl"
+
+FEW = 4
+"""Files that are read without a thread,"""
+
+SMALL = 16 << 10
+"""if each has no more bytes than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,22 @@ class Looker:
         with OpenFolders(self._inbox) as folders:
             looks = (self._look(name, seen.get(name), folders) for name in names)
             return [look for look in looks if look is not None]
+
+    def are_small(self, names: Sequence[str]) -> bool:
+        """Whether these are a few small files."""
+        if len(names) > FEW:
+            return False
+        try:
+            with OpenFolders(self._inbox) as folders:
+                for name in names:
+                    *above, file = text_to_name(name).split("/")
+                    folder = folders.of(tuple(above))
+                    status = os.stat(file, dir_fd=folder, follow_symlinks=False)
+                    if status.st_size > SMALL:
+                        return False
+        except OSError:
+            return False
+        return True
 
     def look(self, name: str, seen: Signature | None = None) -> Look | None:
         """Look at one; None where it is as it was."""

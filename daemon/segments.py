@@ -208,32 +208,31 @@ class Segments:
         with segment.path.open("rb") as file:
             file.seek(self._end)
             for number, line in enumerate(file, start=segment.lines + 1):
-                where = f"{segment.path.name}:{number}"
                 try:
-                    recorded, digest = self._checked(line, where)
-                except LogCorrupt:
+                    recorded, digest = self._checked(line, number)
+                except LogCorrupt as error:
                     self._torn = line + file.read()
                     if newest and _is_torn(self._torn):
                         return
-                    raise
+                    raise LogCorrupt(f"{segment.path.name}:{number}", error.what) from None
                 segment.add(self._end)
                 self._sequence, self._hash = recorded.sequence, digest
                 self._begin, self._end = self._end, self._end + len(line)
                 yield recorded
 
-    def _checked(self, line: bytes, where: str) -> tuple[Recorded, str]:
-        if not line.endswith(b"\n"):
-            raise LogCorrupt(where, "the line is cut short")
-        recorded, digest = decode(line, where, self._hash)
+    def _checked(self, line: bytes, number: int) -> tuple[Recorded, str]:
+        if line[-1:] != b"\n":
+            raise LogCorrupt("", "the line is cut short")
+        recorded, digest = decode(line, "", self._hash)
         if recorded.sequence != self._sequence + 1:
             raise LogCorrupt(
-                where, f"sequence {recorded.sequence} follows {self._sequence}: lines are missing"
+                "", f"sequence {recorded.sequence} follows {self._sequence}: lines are missing"
             )
-        if where.endswith(".jsonl:1"):
+        if number == 1:
             if not isinstance(recorded.event, LogOpened):
-                raise LogCorrupt(where, "a segment must begin with log.opened")
+                raise LogCorrupt("", "a segment must begin with log.opened")
             if recorded.event.format != FORMAT:
-                raise LogCorrupt(where, f"log format {recorded.event.format} is not known here")
+                raise LogCorrupt("", f"log format {recorded.event.format} is not known here")
             self.root_id = self.root_id or recorded.event.root
         return recorded, digest
 
