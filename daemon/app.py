@@ -128,6 +128,7 @@ class App:
     @contextlib.asynccontextmanager
     async def _running(self) -> AsyncIterator[_Parts]:
         """Everything built and running; in the end everything stopped, in order."""
+        gc.disable()  # while the log is read, which makes little else than what stays
         parts = self._build()
         _calm_collector()
         tasks = [asyncio.create_task(parts.intake.run()), asyncio.create_task(parts.runner.run())]
@@ -313,9 +314,9 @@ _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a
 def _calm_collector() -> None:
     """Have Python look for reference cycles seldom: jobs leave none, and to walk a hundred thousand
     that wait, again and again, would take a third of the time."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    gc.enable()
 
 
 def _decoder(settings: Settings) -> Describe:

@@ -122,11 +122,13 @@ class LogFront:
     """What every event log does in memory: versions, the recent events, those who follow.
 
     Args:
-        archived: the versions of streams that were forgotten, or come from before the snapshot.
+        archived: the versions of streams that were there when it opened, or were forgotten; if
+            left out, it remembers all of them.
     """
 
-    def __init__(self, archived: Archived = lambda _: 0) -> None:
-        self._archived = archived
+    def __init__(self, archived: Archived | None = None) -> None:
+        self._knows_all = archived is None
+        self._archived: Archived = archived or (lambda _: 0)
         self._durable: dict[str, int] = {}
         self._queued: dict[str, int] = {}
         self._recent: list[Recorded | None] = [None] * RECENT
@@ -258,7 +260,7 @@ class FileEventLog(LogFront):
         *,
         segment_bytes: int = 64 << 20,
         failed: Callable[[LogFailed], None] = lambda _: None,
-        archived: Archived = lambda _: 0,
+        archived: Archived | None = None,
     ) -> None:
         super().__init__(archived)
         self._clock = clock
@@ -291,13 +293,14 @@ class FileEventLog(LogFront):
             LogFailed: the disk failed.
         """
         try:
-            self._last = start.sequence if start is not None else 0
             for recorded in self._segments.load(start):
-                self._count(recorded)
+                if self._knows_all:
+                    self._count(recorded)
                 replay(recorded)
             torn = self._segments.repair()
         except OSError as error:
             raise LogFailed(f"the event log cannot be read: {error}") from error
+        self._last = self._segments.position.sequence
         self._batcher: Batcher[_Queued, tuple[Recorded, ...]] = Batcher(
             "eventlog", self._commit, settled=self._settle
         )

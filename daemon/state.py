@@ -199,7 +199,9 @@ class State:
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
         # One that is being accepted was never there before, so nothing is looked for.
-        before = None if type(event) is JobAccepted else self.jobs.get(job_id)
+        before = None
+        if type(event) is not JobAccepted:
+            before = dict.get(self.jobs, job_id) or self.jobs.get(job_id)
         job = evolve(before, recorded)
         if job is None:
             return
