@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -23,7 +23,7 @@ from daemon.segments import Position
 from daemon.state import Changes, State
 
 MANY = 20_000
-"""Changes that are written without waiting for a quiet moment."""
+"""Changes, or events of a log that is read, that are written without waiting for a quiet moment."""
 
 QUIET = 2.0
 """Seconds without events that make a quiet moment."""
@@ -51,6 +51,7 @@ class Archivist:
         self._writing: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._replayed = 0
+        self._catching_up: tuple[Future[None], Changes] | None = None
         self._again = False  # something happened since the alarm was set
 
     def seen(self) -> dict[str, Signature]:
@@ -96,9 +97,22 @@ class Archivist:
         """While the log opens: an event was read. Memory must not grow with the log."""
         self._replayed += 1
         if self._replayed % MANY == 0:
+            self.catch_up()
             changes = self._state.take_changes()
-            self._index.write(changes, self._log.position, {})
-            self._log.forget(self._state.let_go(changes))
+            writing = self._thread.submit(self._index.write, changes, self._log.position, {})
+            self._catching_up = (writing, changes)
+
+    def catch_up(self) -> None:
+        """Wait until what was replayed is written, and let go of it.
+
+        Raises:
+            IndexFailed: it could not be written.
+        """
+        if self._catching_up is not None:
+            writing, changes = self._catching_up
+            writing.result()
+            self._state.let_go(changes)
+            self._catching_up = None
 
     async def write(self) -> None:
         """Write what changed until now, and let go of what is quiet."""
@@ -156,6 +170,7 @@ def open_log(log: FileEventLog, state: State, path: Path) -> tuple[Archivist | N
         replayed()
 
     log.open(replay, start)
+    archivist.catch_up()
     return archivist, told
 
 
