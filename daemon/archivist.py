@@ -50,7 +50,6 @@ class Archivist:
         self._unwritten: deque[tuple[Changes, Position, Seen]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._replayed = 0
         self._catching_up: tuple[Future[None], Changes] | None = None
         self._again = False  # something happened since the alarm was set
 
@@ -93,14 +92,12 @@ class Archivist:
         if self._writing is None or self._writing.done():
             self._writing = asyncio.create_task(self.write())
 
-    def replayed(self) -> None:
-        """While the log opens: an event was read. Memory must not grow with the log."""
-        self._replayed += 1
-        if self._replayed % MANY == 0:
-            self.catch_up()
-            changes = self._state.take_changes()
-            writing = self._thread.submit(self._index.write, changes, self._log.position, {})
-            self._catching_up = (writing, changes)
+    def write_replayed(self) -> None:
+        """While the log opens: write what changed, so that memory does not grow with the log."""
+        self.catch_up()
+        changes = self._state.take_changes()
+        writing = self._thread.submit(self._index.write, changes, self._log.position, {})
+        self._catching_up = (writing, changes)
 
     def catch_up(self) -> None:
         """Wait until what was replayed is written, and let go of it.
@@ -160,14 +157,14 @@ def open_log(log: FileEventLog, state: State, path: Path) -> tuple[Archivist | N
         log.open(state.apply)
         return None, told
     archivist, start = Archivist(index, log, state), index.position()
-    replayed = archivist.replayed
     state.use(index)
 
     def replay(recorded: Recorded) -> None:
         apply(recorded)
         if start is not None and recorded.subject is not None:
             told.add(recorded.subject)
-        replayed()
+        if recorded.sequence % MANY == 0:
+            archivist.write_replayed()
 
     log.open(replay, start)
     archivist.catch_up()

@@ -172,6 +172,7 @@ def _recorded(line: Mapping[str, Json], where: str) -> Recorded:
             "a newer darkroom wrote it, so run that one",
         )
     event = kind(**line["data"]) if kind is not None else None
+    get = line.get
     return Recorded(
-        int(line["sequence"]), line["id"], line["time"], line.get("subject"), line.get("job"), event
+        int(line["sequence"]), line["id"], line["time"], get("subject"), get("job"), event
     )

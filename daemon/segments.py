@@ -215,9 +215,10 @@ class Segments:
                     if newest and _is_torn(self._torn):
                         return
                     raise LogCorrupt(f"{segment.path.name}:{number}", error.what) from None
-                segment.add(self._end)
+                begin = self._end
+                segment.add(begin)
                 self._sequence, self._hash = recorded.sequence, digest
-                self._begin, self._end = self._end, self._end + len(line)
+                self._begin, self._end = begin, begin + len(line)
                 yield recorded
 
     def _checked(self, line: bytes, number: int) -> tuple[Recorded, str]:

@@ -174,12 +174,12 @@ class State:
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
-        self.sequence = recorded.sequence
-        event = recorded.event
+        sequence, _, _, _, job, event = recorded
+        self.sequence = sequence
         if event is None:
             return
-        if recorded.job is not None:
-            self._apply_to_job(recorded.job, recorded, event)
+        if job is not None:
+            self._apply_to_job(job, recorded, event)
         reading = self._READINGS.get(type(event))
         if reading is not None:
             reading(self, recorded, event)
