@@ -81,6 +81,7 @@ class Gallery:
         parts = tuple(part for part in (*folders, stem + description.extension) if part)
         staged = self._stage(medium, stem)
         try:
+            self._output.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
             publish(staged, self._output, parts, make=True)
             with folder_beneath(self._output, parts[:-1]) as descriptor:
                 os.fsync(descriptor)

@@ -98,8 +98,8 @@ class Recall:
     def _read_ahead(self, sequence: int, count: int) -> tuple[Recorded, dict[str, Request]]:
         events = self._log.read(sequence - 1, JobAccepted)
         wanted = next(events, None)
-        if wanted is None:
-            raise LogError(f"event {sequence} is not in the log")
+        if wanted is None or wanted.sequence != sequence:
+            raise LogError(f"event {sequence} does not accept a job")
         ready = {}
         for recorded in islice(events, count):
             event = recorded.event

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -461,6 +462,41 @@ def test_status_of_a_request_that_is_still_open_says_where_it_stands(served: Roo
     assert (
         json.loads(darkroom(served.path, "status", "open", "--json").stdout)["status"] == "retrying"
     )
+
+
+def test_status_says_what_an_open_request_waits_for(served: Root) -> None:
+    (served.inbox / "PAUSE.local").touch()
+    served.drop("held.json", DRY)
+    wait_until(lambda: "job.accepted" in served.types("held.json"), "it is accepted")
+    shown = json.loads(darkroom(served.path, "status", "--json").stdout)
+    assert shown["pauses"] == ["PAUSE.local"]
+    (row,) = [row for row in shown["requests"] if row["request"] == "held.json"]
+    assert row["waits_for"] == "the pause of local to end"
+    assert shown["lanes"]["local"]["waiting"] >= 1
+    printed = darkroom(served.path, "status").stdout
+    assert "paused by inbox/PAUSE.local" in printed
+    assert "waits for the pause of local to end" in printed
+    (served.inbox / "PAUSE.local").unlink()
+    assert served.wait_result("held.json")["ok"]
+
+
+def test_watch_tells_of_what_changes_until_it_is_ended(served: Root) -> None:
+    watching = subprocess.Popen(
+        command(served.path, "watch", "--interval", "0.1"),
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+    )
+    try:
+        assert watching.stdout is not None
+        assert " a second)" in watching.stdout.readline()
+        served.drop("seen.json", DRY)
+        assert "succeeded" in watching.stdout.readline()
+    finally:
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(20) == 130
+        watching.stdout.close()
 
 
 def test_status_of_an_unknown_request_exits_2_and_suggests(answered: Root) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections import Counter
 from contextlib import suppress
@@ -292,3 +293,12 @@ def test_a_disk_that_is_mounted_over_the_inbox_is_served(root: Root, mount: Moun
         mount(root.inbox, *tmpfs())
         put(root, "y.json", DRY)
         assert root.wait_result("y.json")["ok"]
+
+
+def test_an_output_root_that_was_removed_is_made_again(root: Root) -> None:
+    with daemon(root.path):
+        shutil.rmtree(root.path / "tmp")
+        root.drop("a.json", {"prompt": "x", "size": "16x16"})
+        result = root.wait_result("a.json")
+        assert result["ok"]
+        assert (root.path / result["artifacts"][0]["path"]).exists()
