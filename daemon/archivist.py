@@ -28,6 +28,9 @@ MANY = 20_000
 QUIET = 2.0
 """Seconds without events that make a quiet moment."""
 
+LATEST = 4
+"""So many times as long it writes where there is no quiet moment."""
+
 Seen = Mapping[str, Signature | None]
 _log = structlog.get_logger(__name__)
 
@@ -51,6 +54,7 @@ class Archivist:
         self._writing: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._catching_up: tuple[Future[None], Changes] | None = None
+        self._rings = 0  # since the last quiet moment
         self._again = False  # something happened since the alarm was set
 
     def seen(self) -> dict[str, Signature]:
@@ -81,10 +85,11 @@ class Archivist:
         self._alarm = asyncio.get_running_loop().call_later(QUIET, self._ring)
 
     def _ring(self) -> None:
-        if self._again:
+        if self._again and self._rings < LATEST:
+            self._rings += 1
             self._set_alarm()
         else:
-            self._alarm = None
+            self._alarm, self._rings = None, 0
             self._write()
 
     def _write(self) -> None:

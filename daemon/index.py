@@ -220,7 +220,6 @@ def _connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     if not read_only:
         connection.execute("PRAGMA journal_mode = WAL")  # readers and the writer let each other be
         connection.execute("PRAGMA synchronous = NORMAL")  # whole after a power cut, if behind
-        connection.execute("PRAGMA cache_size = -16384")  # KiB
     return connection
 
 

@@ -9,7 +9,7 @@ import pytest
 from daemon import archivist as module
 from daemon.archivist import open_log
 from daemon.eventlog import FileEventLog
-from daemon.events import JobStarted, JobSucceeded, ResultEmitted
+from daemon.events import DaemonStopped, JobStarted, JobSucceeded, ResultEmitted
 from daemon.segments import Segments
 from daemon.state import State
 from daemon.testing import FrozenClock
@@ -172,3 +172,26 @@ def test_what_was_seen_is_seen_after_a_start(tmp_path: Path) -> None:
         return found
 
     assert asyncio.run(seen()) == {"a.json": 7}
+
+
+def test_it_writes_although_there_is_never_a_quiet_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "QUIET", 0.01)
+    place = Place(tmp_path)
+
+    async def never_quiet() -> None:
+        state = State()
+        log = FileEventLog(place.events, FrozenClock(), archived=state.version)
+        archivist, _ = open_log(log, state, place.index)
+        assert archivist is not None
+        log.subscribe(lambda batch: [state.apply(recorded) for recorded in batch])
+        archivist.follow(dict)
+        try:
+            while archivist._index.position() is None:
+                await log.append(None, None, [DaemonStopped("x")])
+        finally:
+            await log.close()
+            await archivist.close()
+
+    asyncio.run(asyncio.wait_for(never_quiet(), 30))
