@@ -36,9 +36,9 @@ from daemon.events import (
     Recorded,
 )
 from daemon.exchange import Lanes, Workbench
-from daemon.files import RootLock
 from daemon.gallery import Describe, Gallery
 from daemon.intake import Intake
+from daemon.locks import RootLock
 from daemon.looking import Looker
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher

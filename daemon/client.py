@@ -13,17 +13,9 @@ from pathlib import Path
 
 from daemon.clock import SystemClock
 from daemon.errors import UsageError
-from daemon.files import (
-    RootLock,
-    Unreadable,
-    lock_holder,
-    name_to_text,
-    publish,
-    read_whole,
-    remove_beneath,
-    text_to_name,
-)
+from daemon.files import Unreadable, name_to_text, publish, read_whole, remove_beneath, text_to_name
 from daemon.inbox import REQUESTS, concerns_us
+from daemon.locks import RootLock, lock_holder
 from daemon.reading import load, look
 from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from daemon.clock import SystemClock
-from daemon.files import lock_holder
+from daemon.locks import lock_holder
 from daemon.overview import Overview, Rate, counts, paused_by, rate
 from daemon.reading import Reading, describe, look
 from daemon.settings import Settings

@@ -11,8 +11,8 @@ from daemon.checkups import Finding, fault, ok, warning
 from daemon.clock import SystemClock, parse_rfc3339
 from daemon.errors import LogError
 from daemon.events import Recorded
-from daemon.files import lock_holder
 from daemon.lines import decode
+from daemon.locks import lock_holder
 from daemon.segments import segment_paths
 from daemon.settings import Settings
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 
 from daemon.checkups import PROBE, Finding, ok, warning
-from daemon.files import lock_holder, publish
+from daemon.files import publish
 from daemon.inbox import observe
+from daemon.locks import lock_holder
 from daemon.settings import Settings
 
 PATIENCE = 2.0

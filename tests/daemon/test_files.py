@@ -13,11 +13,9 @@ import daemon.files
 from daemon.errors import RootBusy
 from daemon.files import (
     NAME_MAX,
-    RootLock,
     Unreadable,
     fitted,
     folder_beneath,
-    lock_holder,
     name_to_text,
     publish,
     read_whole,
@@ -27,6 +25,7 @@ from daemon.files import (
     text_to_name,
     write_durable,
 )
+from daemon.locks import RootLock, lock_holder
 
 RAW_NAMES = st.binary(min_size=1, max_size=40) | st.lists(
     st.sampled_from([b"\\", b"x", b"41", b"\xff", b"\xc3", b"\xa9", b"\\x41", b"\\\\", b"/", b"\n"])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from daemon.files import lock_holder
+from daemon.locks import lock_holder
 from tests.edges.conftest import Mount
 from tests.support import Daemon, Root, daemon, darkroom, drain, wait_until
 
