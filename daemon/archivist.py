@@ -10,6 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -53,7 +54,7 @@ class Archivist:
         self._unwritten: deque[tuple[Changes, Position, Seen]] = deque()
         self._writing: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._catching_up: tuple[Future[None], Changes] | None = None
+        self._catching_up: tuple[Future[None], Changes, Position] | None = None
         self._rings = 0  # since the last quiet moment
         self._again = False  # something happened since the alarm was set
 
@@ -100,21 +101,25 @@ class Archivist:
     def write_replayed(self) -> None:
         """While the log opens: write what changed, so that memory does not grow with the log."""
         self.catch_up()
-        changes = self._state.take_changes()
-        writing = self._thread.submit(self._index.write, changes, self._log.position, {})
-        self._catching_up = (writing, changes)
+        changes, position = self._state.take_changes(), self._log.position
+        if self._unwritten:  # in their order
+            self._unwritten.append((changes, position, {}))
+        else:
+            writing = self._thread.submit(self._index.write, changes, position, {})
+            self._catching_up = (writing, changes, position)
 
     def catch_up(self) -> None:
-        """Wait until what was replayed is written, and let go of it.
-
-        Raises:
-            IndexFailed: it could not be written.
-        """
-        if self._catching_up is not None:
-            writing, changes = self._catching_up
+        """Wait until what was replayed is written, and let go of it."""
+        if self._catching_up is None:
+            return
+        writing, changes, position = self._catching_up
+        self._catching_up = None
+        try:
             writing.result()
             self._state.let_go(changes)
-            self._catching_up = None
+        except IndexFailed as error:  # the next time; memory holds it until then
+            _log.warning("the index cannot be written", error=str(error))
+            self._unwritten.append((changes, position, {}))
 
     async def write(self) -> None:
         """Write what changed until now, and let go of what is quiet."""
@@ -158,7 +163,9 @@ def open_log(log: FileEventLog, state: State, path: Path) -> tuple[Archivist | N
         index = _fitting(Index(path), log, path)
         index.restore(state)
     except IndexFailed as error:
-        _log.warning("working without an index: starts take longer", error=str(error))
+        _log.warning("working without an index; the next start makes one", error=str(error))
+        with suppress(OSError):
+            Index.discard(path)
         log.open(state.apply)
         return None, told
     archivist, start = Archivist(index, log, state), index.position()

@@ -124,19 +124,27 @@ class Index:
         return self._position()
 
     def restore(self, state: State) -> None:
-        """Put what is open into a fresh state: all that memory has to hold."""
+        """Put what is open into a fresh state: all that memory has to hold.
+
+        Raises:
+            IndexFailed: it cannot be read; the state is as it was.
+        """
         position = self._position()
         if position is None:
             return
-        for (body,) in self._rows("SELECT body FROM jobs WHERE is_open ORDER BY first"):
-            job = _job(body)
-            state.jobs[job.id] = job
-            state.open_jobs[job.id] = None
-        state.owed.update(self._rows("SELECT name, answers FROM owed"))
-        state.held.update(self._meta("held"))
-        state.counts.update(self._meta("counts"))
-        state.paused = self._meta("paused")
-        state.sequence = position.sequence
+        bodies = self._rows("SELECT body FROM jobs WHERE is_open ORDER BY first")
+        owed = self._rows("SELECT name, answers FROM owed")
+        held, counts, paused = map(self._meta, ("held", "counts", "paused"))
+        try:
+            jobs = [_job(body) for (body,) in bodies]
+        except (ValueError, TypeError) as error:
+            raise IndexFailed(f"{self._path}: no job of this version: {error}") from error
+        state.jobs.update((job.id, job) for job in jobs)
+        state.open_jobs.update((job.id, None) for job in jobs)
+        state.owed.update(owed)
+        state.held.update(held)
+        state.counts.update(counts)
+        state.paused, state.sequence = paused, position.sequence
 
     def seen(self) -> dict[str, Signature]:
         """What each file of the inbox looked like when it was decided."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol
 
+from daemon.backed import Backed
 from daemon.events import (
     Event,
     IntakePaused,
@@ -27,8 +28,6 @@ from daemon.events import (
     ResultEmitted,
 )
 from daemon.jobs import Job, evolve
-
-Value = TypeVar("Value")
 
 
 class Drop(NamedTuple):
@@ -65,30 +64,6 @@ class Archive(Protocol):
     def is_request_blob(self, digest: str) -> bool:
         """Whether some request is made of the blob with this SHA-256."""
         ...
-
-
-class Backed(dict[str, Value]):
-    """A dictionary of what is at hand; whatever it lacks is looked for elsewhere, and not kept.
-
-    Args:
-        load: gives what lies elsewhere, or None.
-    """
-
-    def __init__(self, load: Callable[[str], Value | None]) -> None:
-        super().__init__()
-        self.load = load
-
-    def __missing__(self, key: str) -> Value:
-        value = self.load(key) if key else None
-        if value is None:
-            raise KeyError(key)
-        return value
-
-    def get(self, key: str, default: Any = None) -> Any:
-        value = dict.get(self, key)
-        if value is None and key:
-            value = self.load(key)
-        return default if value is None else value
 
 
 @dataclass(frozen=True, slots=True)

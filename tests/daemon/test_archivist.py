@@ -1,6 +1,7 @@
 """A log opened with the help of an index, and without: the state is the same."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from daemon import archivist as module
 from daemon.archivist import open_log
+from daemon.errors import IndexFailed
 from daemon.eventlog import FileEventLog
 from daemon.events import DaemonStopped, JobStarted, JobSucceeded, ResultEmitted
+from daemon.index import Index
 from daemon.segments import Segments
 from daemon.state import State
 from daemon.testing import FrozenClock
@@ -195,3 +198,44 @@ def test_it_writes_although_there_is_never_a_quiet_moment(
             await archivist.close()
 
     asyncio.run(asyncio.wait_for(never_quiet(), 30))
+
+
+def test_an_index_that_finds_no_room_while_the_log_is_read_stops_no_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path)
+    asyncio.run(place.live(*(f"J{number}" for number in range(30))))
+    place.index.unlink()
+    monkeypatch.setattr(module, "MANY", 10)
+    real, full = Index.write, [True] * 3
+
+    def write(*arguments: Any) -> None:
+        if full:
+            full.pop()
+            raise IndexFailed("no room")
+        real(*arguments)
+
+    monkeypatch.setattr(Index, "write", write)
+    asyncio.run(place.live())
+    monkeypatch.undo()
+    asyncio.run(place.live("J99", finish=False))
+    begun, _, last = asyncio.run(place.live())
+    assert list(begun.open_jobs) == ["J99"]
+    assert last == place.whole().sequence
+
+
+def test_an_index_that_breaks_while_it_is_restored_leaves_no_half_state(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    asyncio.run(place.live("J1", "J2", finish=False))
+    with sqlite3.connect(place.index) as connection:
+        connection.execute("UPDATE jobs SET body = '[1]' WHERE id = 'J2'")
+    connection.close()
+
+    async def begin() -> State:
+        state = State()
+        log = FileEventLog(place.events, FrozenClock(), archived=state.version)
+        open_log(log, state, place.index)
+        await log.close()
+        return state
+
+    assert asyncio.run(begin()) == place.whole()
