@@ -48,7 +48,8 @@ from daemon.results import ResultFolder
 from daemon.runner import Runner
 from daemon.settings import Settings
 from daemon.state import State
-from handlers.contract import Handler, Provider
+from handlers.contract import Handler
+from handlers.wire import Provider
 
 EXIT_OK, EXIT_BROKEN, EXIT_OPEN, EXIT_LOG = 0, 1, 3, 5
 

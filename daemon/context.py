@@ -33,7 +33,8 @@ from daemon.jobs import Job, evolve
 from daemon.journal import Journal, digest_of_call, outcome_of
 from daemon.requests import Request
 from daemon.settings import Settings
-from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Provider, Role
+from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Role
+from handlers.wire import Provider
 
 PROGRESS_SECONDS = 3.0
 """At most one progress event of a job in this time."""

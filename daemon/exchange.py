@@ -11,7 +11,8 @@ from typing import TypeVar, assert_never
 import structlog
 
 from daemon.journal import lost_answer
-from handlers.contract import Call, Compute, Effect, HandlerError, Json, Outcome, Provider
+from handlers.contract import Call, HandlerError, Json, Outcome
+from handlers.wire import Compute, Effect, HttpCall, Provider, Ticket
 
 Reply = TypeVar("Reply")
 _log = structlog.get_logger(__name__)
@@ -96,7 +97,9 @@ async def exchange(provider: Provider, call: Call, workbench: Workbench, timeout
         ) from error
 
 
-async def _drive(effects: Generator[Effect, Json, Outcome], workbench: Workbench) -> Outcome:
+async def _drive(
+    effects: Generator[Effect, Json, Outcome | Ticket], workbench: Workbench
+) -> Outcome:
     step = partial(effects.send, None)
     while True:
         try:
@@ -115,6 +118,8 @@ async def _perform(effect: Effect, workbench: Workbench) -> Json:
     match effect:
         case Compute():
             return await workbench.run(effect.function)
+        case HttpCall():
+            raise NotImplementedError
     assert_never(effect)
 
 

@@ -16,7 +16,8 @@ from daemon.clock import Clock, rfc3339
 from daemon.eventlog import Append, LogFront
 from daemon.events import Event, LogOpened, Recorded
 from daemon.lines import NO_HASH, decode, draft, encode
-from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
+from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from handlers.wire import AnswersAtOnce, Compute, Effect
 
 
 class FrozenClock:
@@ -147,7 +148,7 @@ Script = Callable[[Call], Outcome]
 
 
 @dataclass
-class ScriptedProvider:
+class ScriptedProvider(AnswersAtOnce):
     """A provider that answers from a script, and remembers what it was asked.
 
     A script is called in a worker thread; it returns an outcome, or raises what a provider raises.

@@ -1,4 +1,5 @@
-"""The tasks: every module here but `contract` is one, named like it. They know media, not jobs.
+"""The tasks: every module here is one, named like it, but for what darkroom is agreed upon with:
+`contract` (handlers) and `wire` (providers). They know media, not jobs.
 
 `media/` holds what they share, `providers/` those who answer their calls.
 """
@@ -13,6 +14,8 @@ from types import ModuleType
 
 from handlers.contract import Handler
 
+_AGREED = ("contract", "wire")
+
 
 def find_handlers() -> dict[str, Handler]:
     """Every handler there is, by its task: the modules of this package, then those that installed
@@ -24,7 +27,7 @@ def find_handlers() -> dict[str, Handler]:
     """
     names = [found.name for found in pkgutil.iter_modules(__path__) if not found.ispkg]
     modules = [
-        importlib.import_module(f"{__name__}.{name}") for name in names if name != "contract"
+        importlib.import_module(f"{__name__}.{name}") for name in names if name not in _AGREED
     ]
     modules += [entry.load() for entry in entry_points(group="darkroom.handlers")]
     handlers: dict[str, Handler] = {}

@@ -1,15 +1,15 @@
-"""What the two packages agree on: the whole of what a handler or a provider may know of darkroom.
+"""What the two packages agree on: the whole of what a handler may know of darkroom.
 
 A *handler* does one task. It is handed a `Context` and asks it for what it needs; the daemon
 journals each ask, so a handler that is run again after a crash gets its recorded outcomes back.
-A *provider* answers calls. It is a generator without I/O: it yields effects and is sent replies.
+What a *provider* is, who answers those asks, stands in `handlers.wire`.
 
 Nothing here imports the daemon, and nothing here has a side effect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol
@@ -70,7 +70,10 @@ class HandlerError(Exception):
         message: what happened, for a person.
         hints: what to do next, one sentence each.
         retryable: whether trying again may help; None means the code's own default.
+        faults: what the provider complained about: a JSON pointer into the request, as "/size",
+            and what is wrong there.
         http: status and request id of the provider's answer, where there was one.
+        wait: seconds after which the provider wants to be asked again, where it said so.
     """
 
     def __init__(
@@ -80,14 +83,18 @@ class HandlerError(Exception):
         *,
         hints: Sequence[str] = (),
         retryable: bool | None = None,
+        faults: Sequence[tuple[str, str]] = (),
         http: Mapping[str, Json] | None = None,
+        wait: float | None = None,
     ) -> None:
         super().__init__(message)
         self.code: ErrorCode = code
         self.message = message
         self.hints = tuple(hints)
         self.retryable = retryable
+        self.faults = tuple(faults)
         self.http = http
+        self.wait = wait
 
 
 # ---------------------------------------------------------------- values
@@ -95,16 +102,21 @@ class HandlerError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """One picture or clip on its way: its bytes, or the digest under which they already lie.
+    """One picture or clip on its way: its bytes, the digest under which they already lie, or the
+    address at which a provider has them.
 
-    A provider and a handler make one from bytes. What `Context.ask` gives back holds a digest
-    only: the bytes are durable by then, and `Context.keep` takes them from there.
+    A handler makes one from bytes, a provider from bytes or an address. What `Context.ask` gives
+    back holds a digest only: the bytes are durable by then, and `Context.keep` takes them from
+    there.
     """
 
     data: bytes | None = None
     sha256: str | None = None
     media_type: str | None = None
     """What the sender calls it. A hint: the bytes decide."""
+    url: str | None = None
+    """Where it is to be fetched: an address, or a path of the provider's own. The key goes along
+    to the provider's own origin, and nowhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +159,17 @@ class Call:
     """What is to be done, by the name of a task that does just that: "generate_image"."""
     fields: Mapping[str, Json] = field(default_factory=dict)
     """The task's fields, and only those that the caller gave."""
+    inputs: Mapping[str, Sequence[Medium]] = field(default_factory=dict)
+    """The pictures that go along, by the name of their field: "image", "mask",
+    "reference_images". A mask is of 8 bits, 255 where the picture is to be changed; each provider
+    converts it to its own rule."""
 
     model: str | None = None
     endpoint: str | None = None
     extra: Mapping[str, Json] = field(default_factory=dict)
     """Merged last into the provider's body, untouched."""
+    idempotency_key: str | None = None
+    """The same one each time this call is sent; for a provider that is `idempotent`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,39 +183,6 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     references: tuple[Mapping[str, Json], ...] = ()
     """Media that could not be brought home, each with its reference and the reason."""
-
-
-# ---------------------------------------------------------------- providers
-
-
-@dataclass(frozen=True, slots=True)
-class Compute:
-    """An effect: run this function in a worker thread, and send back what it returned."""
-
-    function: Callable[[], Json]
-
-
-Effect = Compute
-"""What a provider may yield. HTTP exchanges join here with the first provider that needs one."""
-
-
-class Provider(Protocol):
-    """Somebody who answers calls. One file in `handlers/providers/`, named like it."""
-
-    name: str
-    paid: bool
-    """Whether a call may cost money: then none is sent twice unless the first is known to have
-    failed. A free one is simply repeated."""
-    operations: Collection[str]
-    """What it can do, by the names of `Call.operation`."""
-
-    def submit(self, call: Call) -> Generator[Effect, Json, Outcome]:
-        """Phrase a call as effects, read the replies, return the outcome.
-
-        Raises:
-            HandlerError: the call was refused, or the answer was no good.
-        """
-        ...
 
 
 # ---------------------------------------------------------------- handlers

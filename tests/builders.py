@@ -40,8 +40,9 @@ from daemon.settings import Settings
 from daemon.state import State
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
 from handlers import find_handlers
-from handlers.contract import ErrorCode, Handler, Provider
+from handlers.contract import ErrorCode, Handler
 from handlers.media.decoding import describe
+from handlers.wire import Provider
 
 EPOCH = "2026-01-01T00:00:00.000Z"
 

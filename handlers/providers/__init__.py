@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from importlib.metadata import entry_points
 
-from handlers.contract import Provider
+from handlers.wire import Provider
 
 
 def find_providers() -> dict[str, Provider]:

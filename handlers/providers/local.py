@@ -12,7 +12,8 @@ import math
 from collections.abc import Generator, Mapping
 from functools import partial
 
-from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
+from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from handlers.wire import AnswersAtOnce, Compute, Effect
 
 MODEL = "stand-in"
 NOTICE = "made by the embedded stand-in 'local', which is no AI model: a picture to test with"
@@ -26,7 +27,7 @@ _ENCODING: Mapping[str, tuple[str, Mapping[str, int]]] = {
 }
 
 
-class Local:
+class Local(AnswersAtOnce):
     """The stand-in; free, deterministic, and always there."""
 
     name = "local"

@@ -11,9 +11,10 @@ import pytest
 import handlers.providers
 from daemon.exchange import Workbench, exchange
 from daemon.requests import PLANNED_TASKS
-from handlers.contract import Call, HandlerError, Outcome, Provider
+from handlers.contract import Call, HandlerError, Outcome
 from handlers.media.decoding import describe
 from handlers.providers import find_providers
+from handlers.wire import Provider
 
 PROVIDERS = find_providers()
 NAMES = sorted(PROVIDERS)

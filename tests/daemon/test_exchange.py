@@ -9,7 +9,8 @@ import pytest
 
 from daemon.exchange import Lanes, Workbench, exchange
 from daemon.testing import answer_with, fail_with, tiny_image
-from handlers.contract import Call, Compute, Effect, HandlerError, Json, Medium, Outcome
+from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from handlers.wire import Compute, Effect
 from tests.builders import scripted
 
 CALL = Call("generate_image", {"prompt": "x"})

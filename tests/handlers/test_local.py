@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from handlers.contract import Call, Compute, HandlerError, Outcome
+from handlers.contract import Call, HandlerError, Outcome
 from handlers.generate_image import Request
 from handlers.providers.local import DEFAULT_SIZE, MODEL, NOTICE, Local, dimensions, provider
+from handlers.wire import Compute
 
 
 def ask(**fields: Any) -> Outcome:
