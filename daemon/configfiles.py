@@ -85,7 +85,7 @@ def real_path(path: Path) -> Path:
     except (FileNotFoundError, NotADirectoryError):
         raise FileNotFoundError(str(path)) from None
     except _BAD_PATH as error:
-        raise invalid(f"{str(path)!r} cannot be read: {_why(error)}") from None
+        raise invalid(f"{str(path)[:300]!r} cannot be read: {_why(error)}") from None
 
 
 def read_beneath(root: Path, real: Path, limit: int) -> tuple[bytes, os.stat_result]:
