@@ -121,7 +121,7 @@ def judge_providers(
     installed = [
         f"{name} (a stand-in, no AI model)" if name == STAND_IN else name for name in sorted(names)
     ]
-    told = [*map(tell_provider, configured.values()), *installed]
+    told = [*map(tell_provider, configured.values()), ", ".join(installed)]
     found = f"{'; '.join(told)}; for {', '.join(sorted(tasks))}"
     bad = [each for each in configured.values() if each.problem is not None]
     if not bad:
