@@ -137,8 +137,9 @@ def read_file(path: Path, limit: int = MAX_BYTES) -> tuple[bytes, os.stat_result
     return read_beneath(real.parent, real, limit)
 
 
-def refuse_writable(path: Path, status: os.stat_result) -> None:
-    """Refuse what everybody may write.
+def judge_status(path: Path, status: os.stat_result, gathered: Gathered) -> None:
+    """Refuse what everybody may write, and note whose a file is, if it is somebody else's: that
+    may be meant so, where a service reads a person's file.
 
     Raises:
         HandlerError: `config_invalid`.
@@ -147,6 +148,8 @@ def refuse_writable(path: Path, status: os.stat_result) -> None:
         raise invalid(
             f"{path} can be changed by everybody on this machine", f"Run `chmod o-w {path}`."
         )
+    if status.st_uid not in (0, os.geteuid()):
+        gathered.note(f"{path} belongs to the user {status.st_uid}, who decides where keys go")
 
 
 def is_open_to_others(path: Path) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from daemon.configfiles import Gathered, decoded, invalid, read_file, refuse_writable
+from daemon.configfiles import Gathered, decoded, invalid, judge_status, read_file
 from daemon.drafts import (
     Sheet,
     Value,
@@ -47,7 +47,7 @@ def read_darkroom_toml(root: Path, environment: Mapping[str, str], gathered: Gat
     gathered.looked(path)
     try:
         data, status = read_file(path)
-        refuse_writable(path, status)
+        judge_status(path, status, gathered)
         document = _parsed(decoded(data, NAME))
     except FileNotFoundError:
         return Sheet()

@@ -17,10 +17,10 @@ from daemon.configfiles import (
     Gathered,
     decoded,
     invalid,
+    judge_status,
     parse_json5,
     read_beneath,
     real_path,
-    refuse_writable,
 )
 from handlers.contract import Json
 
@@ -66,7 +66,7 @@ class _Loader:
             raise invalid(f"{chain[0].name}: {KEY} reads more than {MAX_FILES} files")
         self._gathered.looked(real)
         data, status = read_beneath(root, real, MAX_BYTES)
-        refuse_writable(real, status)
+        judge_status(real, status, self._gathered)
         if chain and status.st_nlink > 1:  # it may be a file of another folder
             raise invalid(f"{real} has a second name (a hard link), so it is not included")
         value = parse_json5(decoded(data, real.name), real.name)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from daemon.app import find_plugins
 from daemon.checkups import Finding, fault, ok, warning
 from daemon.drafts import STAND_IN
-from daemon.entries import Configuration, Configured, load_configuration
+from daemon.entries import WELL_KNOWN, Configuration, Configured, load_configuration
 from daemon.errors import UsageError
 from daemon.secretrefs import SWITCH
 from daemon.settings import Settings, load_settings, variable_of
@@ -138,5 +138,11 @@ def tell_provider(one: Configured) -> str:
     if one.problem is not None:
         return one.problem.message
     base_url = f"{one.entry.base_url} ({one.sources['base_url']})"
-    key = f"key: {one.sources['key']}" if one.key is not None else "no key"
+    key = f"key: {one.sources['key']}" if one.key is not None else _no_key(one)
     return f"{one.entry.name} speaks {one.entry.api} at {base_url}, {key}"
+
+
+def _no_key(one: Configured) -> str:
+    if one.entry.name in WELL_KNOWN and not one.site.headers:  # a server of one's own needs none
+        return "no key (any that OpenClaw keeps in auth-profiles.json is not read)"
+    return "no key"

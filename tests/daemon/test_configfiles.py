@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.configfiles import MAX_DEPTH, decoded, parse_json5
+from daemon.configfiles import MAX_DEPTH, Gathered, decoded, judge_status, parse_json5
 from handlers.contract import HandlerError
 
 
@@ -79,3 +81,23 @@ def test_numbers_that_do_not_fit_do_no_harm() -> None:
     assert parse_json5("1e999", "x") == math.inf
     with pytest.raises(HandlerError, match="neither"):
         parse_json5("9" * 5000, "x")
+
+
+@pytest.mark.parametrize(
+    ("mode", "owner", "note"), [(0o644, 0, False), (0o664, None, False), (0o600, 12345, True)]
+)
+def test_a_file_of_somebody_else_is_noted(mode: int, owner: int | None, note: bool) -> None:
+    gathered = Gathered()
+    judge_status(Path("/x"), status_of(mode, os.geteuid() if owner is None else owner), gathered)
+    assert gathered.notes == (["/x belongs to the user 12345, who decides where keys go"] * note)
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602])
+def test_a_file_that_everybody_may_write_is_refused(mode: int) -> None:
+    with pytest.raises(HandlerError, match="changed by everybody") as error:
+        judge_status(Path("/x"), status_of(mode, os.geteuid()), Gathered())
+    assert error.value.hints == ("Run `chmod o-w /x`.",)
+
+
+def status_of(mode: int, owner: int) -> os.stat_result:
+    return os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,13 @@ def test_the_switch_of_commands_is_a_known_variable() -> None:
 def test_a_provider_is_told_in_one_line_without_its_key(configured: Configured, told: str) -> None:
     assert tell_provider(configured) == told
     assert "canary" not in told
+
+
+def test_a_well_known_provider_without_a_key_is_told_where_else_one_may_be() -> None:
+    known = replace(one(None), entry=Entry("openai", URL, "openai"))
+    assert "auth-profiles.json is not read" in tell_provider(known)
+    with_header = replace(known, site=Site(URL, {"authorization": Secret("canary-key")}))
+    assert tell_provider(with_header).endswith("no key")
 
 
 @pytest.mark.parametrize(
