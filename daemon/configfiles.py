@@ -44,8 +44,8 @@ class Gathered:
     """What was ignored, or is odd, for people."""
 
     def looked(self, path: Path) -> None:
-        """A file was looked for."""
-        if path not in self.files:
+        """A file was looked for; one that no file can be called is left out."""
+        if path not in self.files and _can_be(path):
             self.files.append(path)
 
     def learned(self, text: str) -> Secret:
@@ -58,6 +58,13 @@ class Gathered:
     def note(self, text: str) -> None:
         if text not in self.notes:
             self.notes.append(text)
+
+
+def _can_be(path: Path) -> bool:
+    try:
+        return b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
 
 
 def invalid(message: str, *hints: str) -> HandlerError:

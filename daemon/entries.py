@@ -6,7 +6,7 @@ Keys are told from the rest here: an `Entry`, which adapters see, holds none.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -40,18 +40,18 @@ class Configured:
     entry: Entry
     site: Site
     """Without the key."""
-    key: Secret | None
-    key_header: str | None
+    key: Secret | None = None
+    key_header: str | None = None
     """Where the configuration says that the key goes, in lower case; None: as its adapter does."""
-    key_prefix: str | None
+    key_prefix: str | None = None
     """What stands before the key; None: as its adapter does."""
-    limits: Limits
-    models: Mapping[str, str]
+    limits: Limits = field(default_factory=Limits)
+    models: Mapping[str, str] = field(default_factory=dict)
     """"image", "edit", "video" -> model, where configured."""
-    sources: Mapping[str, str]
+    sources: Mapping[str, str] = field(default_factory=dict)
     """Where each value came from, for people: "key" -> "darkroom.toml: providers.openai.api_key,
     from $OPENAI_API_KEY"."""
-    problem: Problem | None
+    problem: Problem | None = None
     """Why it cannot be used, if it cannot."""
 
 
@@ -59,17 +59,17 @@ class Configured:
 class Configuration:
     """Everything that is configured."""
 
-    providers: Mapping[str, Configured]
+    providers: Mapping[str, Configured] = field(default_factory=dict)
     """In the order of the files: those of darkroom.toml first, then OpenClaw's."""
-    preferred: Mapping[str, str]
+    preferred: Mapping[str, str] = field(default_factory=dict)
     """Kind ("image", "video") -> the provider that the files prefer for it."""
-    problem: Problem | None
+    problem: Problem | None = None
     """A file that cannot be taken at all."""
-    files: tuple[Path, ...]
+    files: tuple[Path, ...] = ()
     """Every file that was read or looked for, so that a change can be noticed."""
-    secrets: tuple[Secret, ...]
+    secrets: tuple[Secret, ...] = ()
     """Every secret that was read."""
-    notes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
     """What was ignored, or is odd."""
 
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from daemon.configfiles import Gathered, decoded, invalid, missing, read_file
-from handlers.contract import Json
+from handlers.contract import HandlerError, Json
 
 MAX_BYTES = 1 << 20
 """The largest such file, if nothing else is said."""
@@ -32,6 +32,8 @@ def read_secret_file(path: Path, place: str, gathered: Gathered, limit: int = MA
         raise missing(
             f"{place} needs the file {str(path)!r}, which is not there", "Write the secret there."
         ) from None
+    except HandlerError as error:
+        raise invalid(f"{place}: {error.message}") from None
     if status.st_uid not in (0, os.geteuid()):
         raise invalid(f"{place}: {path} belongs to somebody else", f"Run `chown $USER {path}`.")
     others = 0o077 if status.st_uid == os.geteuid() else 0o022
@@ -39,7 +41,7 @@ def read_secret_file(path: Path, place: str, gathered: Gathered, limit: int = MA
         raise invalid(
             f"{place}: {path} can be read or changed by others", f"Run `chmod 600 {path}`."
         )
-    return decoded(data, str(path))
+    return decoded(data, f"{place}: {path}")
 
 
 def at_pointer(document: Json, pointer: str) -> Json:

@@ -101,3 +101,11 @@ def test_a_file_that_everybody_may_write_is_refused(mode: int) -> None:
 
 def status_of(mode: int, owner: int) -> os.stat_result:
     return os.stat_result((mode, 0, 0, 1, owner, 0, 0, 0, 0, 0))
+
+
+@pytest.mark.parametrize("path", ["/a\0b", "/a\ud800"])
+def test_a_path_that_can_name_no_file_is_not_told(path: str) -> None:
+    gathered = Gathered()
+    gathered.looked(Path(path))
+    gathered.looked(Path("/a\udcff"))  # a byte that is no UTF-8
+    assert gathered.files == [Path("/a\udcff")]

@@ -197,6 +197,11 @@ def test_a_file_may_be_one_secret(tmp_path: Path) -> None:
     assert one.file(path, PLACE) == Value(f"{PLACE}, from {path}", Secret("sk-canary$KEY"))
 
 
+def test_a_path_that_can_name_no_file_is_refused() -> None:
+    one = vault({"providers": {"one": {"source": "file", "path": "/a\0b"}}})
+    fails(one.read(reference("file", "/a", "one"), PLACE), "config_invalid")
+
+
 @pytest.mark.parametrize("path", [None, 1, "", "relative", "~/x", "~other/x"])
 def test_the_path_of_a_file_is_absolute(path: Any) -> None:
     one = vault({"providers": {"one": {"source": "file", "path": path}}})
