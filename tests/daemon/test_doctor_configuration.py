@@ -123,7 +123,7 @@ def test_a_well_known_provider_without_a_key_is_told_where_else_one_may_be() -> 
         (None, {"p": one()}, "ok", "p speaks openai"),
         ("p", {"p": one()}, "ok", "p speaks openai"),
         ("q", {"p": one()}, "fault", "set it to one of these: local, other, p"),
-        ("q", {}, "fault", "$DARKROOM_PROVIDER is 'q'"),
+        ("q", {}, "fault", "_PROVIDER is 'q'"),
         (None, {"p": one(None, PROBLEM)}, "warning", "Set $KEY."),
         ("local", {"p": one(None, PROBLEM)}, "warning", "needs $KEY"),
         ("p", {"p": one(None, PROBLEM)}, "fault", "Set $KEY."),
