@@ -22,6 +22,7 @@ LONGEST = 16_384
 _ODD = re.compile(r"[\x00-\x1f\x7f\\]")
 _PRINTABLE = "".join(map(chr, range(0x21, 0x7F)))
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*")
+_PLACE = re.compile(r"(?:\[[^\[\]]*\]|[^\[\]:]*)(?::[0-9]{1,5})?")
 _NUMERIC = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)")
 
 
@@ -77,7 +78,7 @@ def target_of(url: str) -> Target:
     if "@" in parts.netloc:
         raise ValueError("it holds a name or a password")
     port = PORTS[parts.scheme] if parts.port is None else parts.port
-    if port == 0 or parts.netloc.endswith(":"):
+    if port == 0 or not _PLACE.fullmatch(parts.netloc):
         raise ValueError("it has no proper port")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme, _host(parts.hostname or ""), port, quote(path, safe=_PRINTABLE))

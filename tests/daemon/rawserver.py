@@ -1,0 +1,148 @@
+"""A small server on loopback that does to its callers whatever a script says, down to the bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+HEAD_END = b"\r\n\r\n"
+
+
+class Peer:
+    """One connection, as the script of a server sees it."""
+
+    def __init__(self, connection: socket.socket, server: RawServer) -> None:
+        self._connection = connection
+        self._server = server
+
+    def request(self) -> bytes | None:
+        """The next request, head and body; None where the caller has gone."""
+        got = b""
+        while HEAD_END not in got:
+            more = self._connection.recv(65536)
+            if not more:
+                return None
+            got += more
+        length = int(header(got, "content-length") or 0)
+        while len(got) < got.index(HEAD_END) + 4 + length:
+            got += self._connection.recv(65536)
+        self._server.requests.append(got)
+        return got
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def reset(self) -> None:
+        """Break off, so that the caller gets an error and no orderly end."""
+        linger = struct.pack("ii", 1, 0)
+        self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._connection.close()
+
+    def wait_until_gone(self) -> None:
+        """Until the caller has hung up."""
+        with contextlib.suppress(OSError):
+            while self._connection.recv(65536):
+                pass
+
+
+Script = Callable[[Peer], None]
+
+
+class RawServer:
+    """Runs its script for each connection, in a thread of its own."""
+
+    def __init__(self, script: Script, context: ssl.SSLContext | None = None) -> None:
+        self.requests: list[bytes] = []
+        self.connections = 0
+        self.names: list[str | None] = []
+        """What the callers wanted a certificate for."""
+        self._script = script
+        self._context = context
+        if context is not None:
+            context.sni_callback = lambda _sock, name, _ctx: self.names.append(name)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._open: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            self._open.append(connection)
+            thread = threading.Thread(target=self._serve, args=[connection])
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with contextlib.suppress(OSError), connection:
+            if self._context is not None:
+                connection = self._context.wrap_socket(connection, server_side=True)
+            with connection:
+                self._script(Peer(connection, self))
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+
+
+@contextlib.contextmanager
+def serving(script: Script, context: ssl.SSLContext | None = None) -> Iterator[RawServer]:
+    server = RawServer(script, context)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def header(message: bytes, name: str) -> str | None:
+    """The value of a header of a request or a reply."""
+    for line in message.split(HEAD_END)[0].split(b"\r\n")[1:]:
+        found, _, value = line.decode("latin-1").partition(":")
+        if found.lower() == name:
+            return value.strip()
+    return None
+
+
+def reply(body: bytes = b"", status: int = 200, **headers: Any) -> bytes:
+    """A whole answer. `content_length=None` leaves that header out."""
+    fields = {"content_length": len(body), **headers}
+    lines = [f"HTTP/1.1 {status} Said"]
+    lines += [f"{n.replace('_', '-')}: {v}" for n, v in fields.items() if v is not None]
+    return "\r\n".join(lines).encode() + HEAD_END + body
+
+
+def always(*answers: bytes) -> Script:
+    """Answer each request of a connection with the next of these, and then with the last."""
+
+    def script(peer: Peer) -> None:
+        turn = 0
+        while peer.request() is not None:
+            peer.send(answers[min(turn, len(answers) - 1)])
+            turn += 1
+
+    return script
+
+
+def in_turn(*scripts: Script) -> Script:
+    """A script for each connection: the next of these, and then the last."""
+    left = list(scripts)
+
+    def script(peer: Peer) -> None:
+        (left.pop(0) if len(left) > 1 else left[0])(peer)
+
+    return script
