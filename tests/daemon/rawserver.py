@@ -90,6 +90,11 @@ class RawServer:
             with connection:
                 self._script(Peer(connection, self))
 
+    def finish(self) -> None:
+        """Wait until the connections that were made are over."""
+        for thread in self._threads[1:]:
+            thread.join()
+
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
