@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from handlers.contract import Json
 
@@ -50,11 +51,20 @@ class Journey:
     host: str
     sent: bool = False
     """Whether its first line had begun to leave."""
+    _stream: Any = None
+    """The last connection that was made for it."""
 
     async def trace(self, event: str, info: Mapping[str, Json]) -> None:
         """Told by httpcore of each thing it does. CONNECT is for the proxy, not the request."""
         if event.endswith("send_request_headers.started"):
             self.sent = self.sent or info["request"].method != b"CONNECT"
+        elif event.endswith("connect_tcp.complete"):
+            self._stream = info["return_value"]
+
+    async def give_up(self) -> None:
+        """Close its connection: httpcore leaves one open whose TLS handshake is cancelled."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,6 +119,9 @@ class Connections:
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 if journey.sent or place == places[-1]:
                     raise
+            except asyncio.CancelledError:
+                await journey.give_up()
+                raise
             else:
                 stack.push_async_callback(response.aclose)
                 return response

@@ -155,7 +155,7 @@ class Downloads:
         """
         message = Message("GET", headers_of(site if keyed else None, {}))
         way = (
-            Way(target, why_never, ca_file=site.ca_file, proxy=site.proxy, pooled=True)
+            Way(target, why_never, ca_file=site.ca_file, proxy=site.proxy)
             if site
             else Way(target, self._judge)
         )

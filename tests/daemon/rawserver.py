@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import ssl
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
+
+from daemon.net import Network
+from daemon.sites import Site
+
+CAP = 1000
+"""Bytes that an answer or a medium may have where a test does not say."""
 
 HEAD_END = b"\r\n\r\n"
 
@@ -42,6 +49,14 @@ class Peer:
         linger = struct.pack("ii", 1, 0)
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._connection.close()
+
+    def gone(self, within: float) -> bool:
+        """Whether the caller hung up within some seconds."""
+        self._connection.settimeout(within)
+        try:
+            return not self._connection.recv(1)
+        except TimeoutError:
+            return False
 
     def wait_until_gone(self) -> None:
         """Until the caller has hung up."""
@@ -151,3 +166,20 @@ def in_turn(*scripts: Script) -> Script:
         (left.pop(0) if len(left) > 1 else left[0])(peer)
 
     return script
+
+
+async def _with_network(work: Callable[[Network], Awaitable[Any]], options: dict[str, Any]) -> Any:
+    network = Network(**{"max_answer_bytes": CAP, "max_media_bytes": CAP, **options})
+    try:
+        return await work(network)
+    finally:
+        await network.close()
+
+
+def run(work: Callable[[Network], Awaitable[Any]], **options: Any) -> Any:
+    """What some work with a network gives; the network is closed behind it."""
+    return asyncio.run(_with_network(work, options))
+
+
+def site_of(server: RawServer, **fields: Any) -> Site:
+    return Site(f"http://127.0.0.1:{server.port}/v1", **fields)

@@ -7,8 +7,8 @@ import gzip
 import socket
 import subprocess
 import sys
+import threading
 import zlib
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -18,28 +18,21 @@ from daemon.redaction import Secret
 from daemon.sites import Site
 from handlers.contract import HandlerError
 from handlers.wire import HttpCall, HttpReply
-from tests.daemon.rawserver import Peer, RawServer, Script, always, header, in_turn, reply, serving
+from tests.daemon.rawserver import (
+    CAP,
+    Peer,
+    Script,
+    always,
+    header,
+    in_turn,
+    reply,
+    run,
+    serving,
+    site_of,
+)
 
-CAP = 1000
 CREATE = HttpCall("POST", "/images", json={"prompt": "x"}, creates="image")
 POLL = HttpCall("GET", "/jobs/1")
-
-
-def run(work: Callable[[Network], Awaitable[Any]], **options: Any) -> Any:
-    """What some work with a network gives; the network is closed behind it."""
-
-    async def main() -> Any:
-        network = Network(max_answer_bytes=CAP, max_media_bytes=CAP, **options)
-        try:
-            return await work(network)
-        finally:
-            await network.close()
-
-    return asyncio.run(main())
-
-
-def site_of(server: RawServer, **fields: Any) -> Site:
-    return Site(f"http://127.0.0.1:{server.port}/v1", **fields)
 
 
 def call(script: Script, one: HttpCall = CREATE, timeout: float = 5, **options: Any) -> HttpReply:
@@ -187,6 +180,18 @@ def test_time_may_run_out_while_the_connection_is_made(
         site = Site(f"https://127.0.0.1:{server.port}")
         run(lambda net: net.call(site, CREATE, timeout), connect_timeout=connect_timeout)
     assert (caught.value.sent, caught.value.timed_out) == (False, True)
+
+
+@pytest.mark.parametrize(("timeout", "connect_timeout"), [(0.1, 9.0), (9.0, 0.1)])
+def test_a_connection_that_was_given_up_is_closed(timeout: float, connect_timeout: float) -> None:
+    async def work(net: Network) -> None:
+        with pytest.raises(NotAnswered):
+            await net.call(Site(f"https://127.0.0.1:{server.port}"), CREATE, timeout)
+        async with asyncio.timeout(5):
+            await asyncio.to_thread(server.finish)
+
+    with serving(lambda peer: peer.wait_until_gone()) as server:
+        run(work, connect_timeout=connect_timeout)
 
 
 def hang_up(_peer: Peer) -> None:
