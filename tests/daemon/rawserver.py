@@ -50,6 +50,14 @@ class Peer:
         self._connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._connection.close()
 
+    def pass_on_to(self, onward: socket.socket) -> None:
+        """Hand on what the caller sends, until it hangs up."""
+        _pass_on(self._connection, onward)
+
+    def pass_on_from(self, onward: socket.socket) -> None:
+        """Hand the caller what comes from there, until that ends."""
+        _pass_on(onward, self._connection)
+
     def gone(self, within: float) -> bool:
         """Whether the caller hung up within some seconds."""
         self._connection.settimeout(within)
@@ -63,6 +71,13 @@ class Peer:
         with contextlib.suppress(OSError):
             while self._connection.recv(65536):
                 pass
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := one.recv(65536):
+            other.sendall(data)
+        other.shutdown(socket.SHUT_WR)
 
 
 Script = Callable[[Peer], None]
