@@ -135,14 +135,10 @@ class Downloads:
             found = await self._hop(site if own else None, target, keyed=own and first)
             if isinstance(found, Fetched):
                 return found
-            onward, is_own = aim(site, _joined(target, found))
-            # What was redirected abroad does not come back as one of the house.
+            target, is_own = aim(site, _joined(target, found))
+            # What was redirected abroad does not come back as one of the house; so from https it
+            # never leads to http either.
             own, first = own and is_own, False
-            if target.scheme == "https" and onward.scheme == "http":
-                raise HandlerError(
-                    "forbidden_address", f"{target.shown} leads from https to http: not followed"
-                )
-            target = onward
         raise _failed(target, f"is behind more than {MOST_HOPS} redirects")
 
     async def _hop(self, site: Site | None, target: Target, *, keyed: bool) -> Fetched | str:

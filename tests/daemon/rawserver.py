@@ -86,7 +86,9 @@ Script = Callable[[Peer], None]
 class RawServer:
     """Runs its script for each connection, in a thread of its own."""
 
-    def __init__(self, script: Script, context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, script: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self.requests: list[bytes] = []
         self.connections = 0
         self.names: list[str | None] = []
@@ -95,7 +97,7 @@ class RawServer:
         self._context = context
         if context is not None:
             context.sni_callback = lambda _sock, name, _ctx: self.names.append(name)
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server((host, 0))
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
@@ -136,8 +138,10 @@ class RawServer:
 
 
 @contextlib.contextmanager
-def serving(script: Script, context: ssl.SSLContext | None = None) -> Iterator[RawServer]:
-    server = RawServer(script, context)
+def serving(
+    script: Script, context: ssl.SSLContext | None = None, host: str = "127.0.0.1"
+) -> Iterator[RawServer]:
+    server = RawServer(script, context, host)
     try:
         yield server
     finally:

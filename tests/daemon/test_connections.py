@@ -173,6 +173,23 @@ def test_no_key_goes_along_with_a_redirect(trusted: Authority, status: int) -> N
     assert b"canary" not in b"".join(server.requests[1:])
 
 
+def test_what_was_redirected_abroad_comes_back_as_a_stranger(trusted: Authority) -> None:
+    async def resolve(host: str, _port: int) -> list[str]:
+        return ["127.0.0.1" if host == "api.test" else "127.0.0.2"]
+
+    judge = {"127.0.0.1": "a loopback address", "127.0.0.2": None}.__getitem__
+    there = sends(reply(status=302, Location="//media.test:PORT/x.png"))
+    back = sends(reply(status=302, Location="//api.test:PORT/x.png"))
+    script = in_turn(there, back, always(reply(PICTURE)))
+    with (
+        serving(script, trusted.context(), host="0.0.0.0") as server,
+        pytest.raises(HandlerError, match="a loopback address") as caught,
+    ):
+        fetch(Site(f"https://api.test:{server.port}"), "/x", resolve=resolve, judge=judge)
+    assert caught.value.code == "forbidden_address"
+    assert server.names == ["api.test", "media.test"]
+
+
 def sends(answer: bytes) -> Any:
     """A script that sends an answer, with the port of the host that was asked for."""
 
