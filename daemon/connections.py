@@ -17,6 +17,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -237,10 +238,9 @@ def _proxy(address: Secret) -> httpx.Proxy:
 
 
 def _new_context(ca_file: Path | None, *, trust_env: bool) -> ssl.SSLContext:
-    import httpx
-
-    context = httpx.create_ssl_context(trust_env=trust_env)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if ca_file is None and not trust_env:
+        return _usual_context()
+    context = _verifying_context(trust_env=trust_env)
     try:
         if ca_file is not None:
             context.load_verify_locations(ca_file)
@@ -250,6 +250,20 @@ def _new_context(ca_file: Path | None, *, trust_env: bool) -> ssl.SSLContext:
             f"{ca_file} cannot be read as a file of certificates",
             hints=["It holds certificates in PEM form: BEGIN CERTIFICATE."],
         ) from None
+    return context
+
+
+@cache
+def _usual_context() -> ssl.SSLContext:
+    """For whoever trusts the usual authorities and nobody else: reading them takes its time."""
+    return _verifying_context(trust_env=False)
+
+
+def _verifying_context(*, trust_env: bool) -> ssl.SSLContext:
+    import httpx
+
+    context = httpx.create_ssl_context(trust_env=trust_env)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return context
 
 

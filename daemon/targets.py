@@ -136,7 +136,7 @@ def _host(host: str) -> str:
         return str(IPv6Address(host)) if "%" not in host else _refuse()
     name = host if host.isascii() else host.encode("idna").decode()
     name = name.lower().removesuffix(".")
-    if len(name) > 253 or not _NAME.fullmatch(name):
+    if len(name) > 253 or len(max(name.split("."), key=len)) > 63 or not _NAME.fullmatch(name):
         _refuse()
     if _NUMERIC.fullmatch(name.rpartition(".")[2]):
         return str(IPv4Address(name))

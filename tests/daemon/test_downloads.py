@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
+import threading
 from typing import Any
 
 import pytest
 
 from daemon.answers import Pace
 from daemon.downloads import retry_after
-from daemon.net import Effort, Fetched
+from daemon.net import Effort, Fetched, Network
 from daemon.redaction import Secret
 from daemon.sites import Site
 from daemon.testing import tiny_image
@@ -168,6 +170,26 @@ def test_all_of_it_has_a_deadline() -> None:
     error = failed(silent, timeout=0.1)
     assert (error.code, error.retryable) == ("download_failed", True)
     assert error.message.endswith("/v1/x.png was not here within 0.1 s")
+
+
+def test_cancellation_passes_through_and_is_no_reason_to_try_again() -> None:
+    arrived = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        arrived.set()
+        peer.wait_until_gone()
+
+    async def work(net: Network) -> None:
+        task = asyncio.create_task(net.fetch(site_of(server), "/x", 60))
+        await asyncio.to_thread(arrived.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with serving(silent) as server:
+        run(work)
+    assert len(server.requests) == 1
 
 
 # ---------------------------------------------------------------- statuses and further tries

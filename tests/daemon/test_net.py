@@ -198,6 +198,13 @@ def hang_up(_peer: Peer) -> None:
     """Accepted, and closed unread."""
 
 
+@pytest.mark.parametrize("script", [hang_up, lambda peer: peer.reset()])
+def test_what_breaks_off_within_the_handshake_sent_nothing(script: Script) -> None:
+    with serving(script) as server, pytest.raises(NotAnswered) as caught:
+        run(lambda net: net.call(Site(f"https://127.0.0.1:{server.port}"), CREATE, 5))
+    assert (caught.value.sent, caught.value.timed_out) == (False, False)
+
+
 def hang_up_after_reading(peer: Peer) -> None:
     peer.request()
 

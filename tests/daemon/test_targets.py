@@ -70,7 +70,8 @@ REFUSED = [
     "https://[127.0.0.1]/",
     "https://[::1]x/",
     "https://a.test/\ud800",
-    "https://" + "a" * 254 + "/",
+    "https://" + "a" * 64 + "/",
+    "https://" + "a." * 128 + "/",
     "https://a.test/" + "a" * LONGEST,
 ]
 
