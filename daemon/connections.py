@@ -17,7 +17,6 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from daemon.answers import Answer, Journey, NotAnswered
 from daemon.messages import Message
 from daemon.redaction import Secret
 from daemon.targets import Target
+from daemon.trust import context_of, proxy_at, proxy_of_environment
 from handlers.contract import HandlerError, Json
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class Connections:
         """The answer of the first of the target's addresses to which a connection can be made."""
         import httpx
 
-        proxy = way.proxy or (_proxy_of_environment(way.target) if self._trust_env else None)
+        proxy = way.proxy or (proxy_of_environment(way.target) if self._trust_env else None)
         places = await self._places(way.target, way.judge, proxied=proxy is not None)
         transport = self._transport(way, proxy, stack)
         patience = self._connect_timeout / len(places)
@@ -171,7 +171,7 @@ class Connections:
     def _context(self, ca_file: Path | None) -> ssl.SSLContext:
         """Whom to trust: the usual authorities, and those of a file; read once."""
         if ca_file not in self._contexts:
-            self._contexts[ca_file] = _new_context(ca_file, trust_env=self._trust_env)
+            self._contexts[ca_file] = context_of(ca_file, trust_env=self._trust_env)
         return self._contexts[ca_file]
 
 
@@ -218,63 +218,9 @@ def _new_transport(context: ssl.SSLContext, proxy: Secret | None) -> httpx.Async
     return httpx.AsyncHTTPTransport(
         verify=context,
         trust_env=False,
-        proxy=_proxy(proxy) if proxy else None,
+        proxy=proxy_at(proxy) if proxy else None,
         limits=httpx.Limits(keepalive_expiry=KEEPALIVE),
     )
-
-
-def _proxy(address: Secret) -> httpx.Proxy:
-    import httpx
-
-    with contextlib.suppress(ValueError, httpx.InvalidURL):
-        proxy = httpx.Proxy(address.reveal())
-        if proxy.url.scheme in ("http", "https") and proxy.url.host:
-            return proxy
-    raise HandlerError(
-        "config_invalid",
-        "the proxy's address is no http or https address",
-        hints=["Write it as http://host:port; SOCKS proxies are not supported."],
-    )
-
-
-def _new_context(ca_file: Path | None, *, trust_env: bool) -> ssl.SSLContext:
-    if ca_file is None and not trust_env:
-        return _usual_context()
-    context = _verifying_context(trust_env=trust_env)
-    try:
-        if ca_file is not None:
-            context.load_verify_locations(ca_file)
-    except (OSError, ssl.SSLError):
-        raise HandlerError(
-            "config_invalid",
-            f"{ca_file} cannot be read as a file of certificates",
-            hints=["It holds certificates in PEM form: BEGIN CERTIFICATE."],
-        ) from None
-    return context
-
-
-@cache
-def _usual_context() -> ssl.SSLContext:
-    """For whoever trusts the usual authorities and nobody else: reading them takes its time."""
-    return _verifying_context(trust_env=False)
-
-
-def _verifying_context(*, trust_env: bool) -> ssl.SSLContext:
-    import httpx
-
-    context = httpx.create_ssl_context(trust_env=trust_env)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
-
-
-def _proxy_of_environment(target: Target) -> Secret | None:
-    from urllib.request import getproxies, proxy_bypass
-
-    proxies = getproxies()
-    address = proxies.get(target.scheme) or proxies.get("all")
-    if not address or proxy_bypass(target.host):
-        return None
-    return Secret(address if "://" in address else f"http://{address}")
 
 
 def _forbidden(target: Target, kind: str) -> HandlerError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
 
@@ -21,13 +21,14 @@ _FRAMING = {
     "connection",
     "content-encoding",
     "content-length",
+    "content-type",
     "expect",
     "host",
     "transfer-encoding",
     "upgrade",
 }
-"""Headers that say how a message travels: they are this side's own business, so those of a
-configuration or a call are left out."""
+"""Headers that say how a message travels and what its body is: they follow from the message, so
+those of a configuration or a call are left out."""
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _VALUE = re.compile(r"(?:[!-~](?:[ -~\t]*[!-~])?)?")
@@ -39,9 +40,9 @@ class Message:
     """What is sent, wherever it goes."""
 
     method: str
-    headers: Mapping[str, str]
-    """By their names in lower case."""
-    content: bytes | None = None
+    headers: Mapping[str, str] = field(repr=False)
+    """By their names in lower case; the keys stand here as they are."""
+    content: bytes | None = field(default=None, repr=False)
 
 
 def message_of(call: HttpCall, site: Site | None) -> Message:
@@ -56,7 +57,7 @@ def message_of(call: HttpCall, site: Site | None) -> Message:
     """
     content_type, content = _body(call)
     own = {"content-type": content_type} if content_type else {}
-    return Message(call.method, headers_of(site, {**own, **call.headers}), content)
+    return Message(call.method, {**headers_of(site, call.headers), **own}, content)
 
 
 def headers_of(site: Site | None, more: Mapping[str, str]) -> dict[str, str]:

@@ -9,13 +9,20 @@ import ssl
 import struct
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
 from typing import Any
 
-from daemon.net import Network
+import pytest
+
+from daemon.net import Network, NotAnswered
 from daemon.sites import Site
+from handlers.wire import HttpCall, HttpReply
 
 CAP = 1000
 """Bytes that an answer or a medium may have where a test does not say."""
+
+CREATE = HttpCall("POST", "/images", json={"prompt": "x"}, creates="image")
+POLL = HttpCall("GET", "/jobs/1")
 
 HEAD_END = b"\r\n\r\n"
 
@@ -97,7 +104,8 @@ class RawServer:
         self._context = context
         if context is not None:
             context.sni_callback = lambda _sock, name, _ctx: self.names.append(name)
-        self._listener = socket.create_server((host, 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._listener = socket.create_server((host, 0), family=family)
         self.port = int(self._listener.getsockname()[1])
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept)]
@@ -187,6 +195,13 @@ def in_turn(*scripts: Script) -> Script:
     return script
 
 
+@cache
+def _warm_up() -> None:
+    """Make a first call, which imports what it needs: no test's timeout is to pay for that."""
+    with serving(always(reply())) as server:
+        asyncio.run(_with_network(lambda net: net.call(site_of(server), POLL, 60), {}))
+
+
 async def _with_network(work: Callable[[Network], Awaitable[Any]], options: dict[str, Any]) -> Any:
     network = Network(**{"max_answer_bytes": CAP, "max_media_bytes": CAP, **options})
     try:
@@ -197,8 +212,22 @@ async def _with_network(work: Callable[[Network], Awaitable[Any]], options: dict
 
 def run(work: Callable[[Network], Awaitable[Any]], **options: Any) -> Any:
     """What some work with a network gives; the network is closed behind it."""
+    _warm_up()
     return asyncio.run(_with_network(work, options))
 
 
 def site_of(server: RawServer, **fields: Any) -> Site:
     return Site(f"http://127.0.0.1:{server.port}/v1", **fields)
+
+
+def call(script: Script, one: HttpCall = CREATE, timeout: float = 5, **options: Any) -> HttpReply:
+    """What a call to a server with this script gives."""
+    with serving(script) as server:
+        return run(lambda net: net.call(site_of(server), one, timeout), **options)
+
+
+def lost(script: Script, one: HttpCall = CREATE, timeout: float = 5) -> NotAnswered:
+    """How a call that such a server does not answer ends."""
+    with pytest.raises(NotAnswered) as caught:
+        call(script, one, timeout)
+    return caught.value

@@ -19,11 +19,20 @@ from daemon.sites import Site
 from daemon.testing import tiny_image
 from handlers.contract import HandlerError
 from handlers.wire import HttpCall
-from tests.daemon.rawserver import Peer, RawServer, always, header, in_turn, reply, run, serving
+from tests.daemon.rawserver import (
+    CREATE,
+    POLL,
+    Peer,
+    RawServer,
+    always,
+    header,
+    in_turn,
+    reply,
+    run,
+    serving,
+)
 
 PICTURE = tiny_image()
-POLL = HttpCall("GET", "/jobs/1")
-CREATE = HttpCall("POST", "/images", json={}, creates="image")
 KEYS = {name: Secret("canary") for name in ("authorization", "x-api-key", "x-goog-api-key")}
 ONE_TRY = Effort(tries=1)
 

@@ -60,6 +60,16 @@ def test_json_is_sent_as_it_is() -> None:
     assert message_of(HttpCall("POST", "/x", json={}), None).content == b"{}"
 
 
+def test_what_the_body_is_nobody_else_says() -> None:
+    site = Site("https://api.test", {"content-type": Secret("application/json")})
+    call = HttpCall("POST", "/x", form=[("a", "b")], headers={"Content-Type": "text/plain"})
+    assert message_of(call, site).headers["content-type"].startswith("multipart/form-data; ")
+
+
+def test_a_message_does_not_show_its_keys() -> None:
+    assert "canary" not in repr(message_of(HttpCall("GET", "/x"), SITE))
+
+
 def test_a_call_without_a_body_has_none() -> None:
     message = message_of(HttpCall("GET", "/x"), None)
     assert message.content is None

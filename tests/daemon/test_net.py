@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import gzip
 import socket
 import subprocess
 import sys
 import threading
-import zlib
 from typing import Any
 
 import pytest
@@ -17,34 +15,22 @@ from daemon.net import Network, NotAnswered
 from daemon.redaction import Secret
 from daemon.sites import Site
 from handlers.contract import HandlerError
-from handlers.wire import HttpCall, HttpReply
+from handlers.wire import HttpCall
 from tests.daemon.rawserver import (
-    CAP,
+    CREATE,
+    POLL,
     Peer,
     Script,
     always,
+    call,
     header,
     in_turn,
+    lost,
     reply,
     run,
     serving,
     site_of,
 )
-
-CREATE = HttpCall("POST", "/images", json={"prompt": "x"}, creates="image")
-POLL = HttpCall("GET", "/jobs/1")
-
-
-def call(script: Script, one: HttpCall = CREATE, timeout: float = 5, **options: Any) -> HttpReply:
-    with serving(script) as server:
-        return run(lambda net: net.call(site_of(server), one, timeout), **options)
-
-
-def lost(script: Script, one: HttpCall = CREATE, timeout: float = 5) -> NotAnswered:
-    with pytest.raises(NotAnswered) as caught:
-        call(script, one, timeout)
-    return caught.value
-
 
 # ---------------------------------------------------------------- what is sent, and what comes back
 
@@ -129,6 +115,13 @@ def test_the_next_of_several_addresses_is_tried() -> None:
         site = Site(f"http://api.test:{server.port}")
         assert run(lambda net: net.call(site, CREATE, 5), resolve=resolve).body == b"x"
     assert header(server.requests[0], "host") == f"api.test:{server.port}"
+
+
+def test_an_address_of_version_6_is_called() -> None:
+    with serving(always(reply(b"x")), host="::1") as server:
+        site = Site(f"http://[::1]:{server.port}")
+        assert run(lambda net: net.call(site, CREATE, 5)).body == b"x"
+    assert header(server.requests[0], "host") == f"[::1]:{server.port}"
 
 
 # ---------------------------------------------------------------- lost answers
@@ -275,9 +268,9 @@ def only_informational(peer: Peer) -> None:
 
 @pytest.mark.parametrize("script", [silent, endless, only_informational])
 def test_a_timeout_after_that_was_sent_too(script: Script) -> None:
-    error = lost(script, timeout=0.1)
+    error = lost(script, timeout=0.3)
     assert (error.sent, error.timed_out) == (True, True)
-    assert str(error) == "127.0.0.1 did not answer within 0.1 s"
+    assert str(error) == "127.0.0.1 did not answer within 0.3 s"
 
 
 def test_cancellation_passes_through() -> None:
@@ -305,71 +298,6 @@ def test_an_error_shows_neither_query_nor_key() -> None:
         run(lambda net: net.call(site, HttpCall("GET", "/x?key=canary"), 5))
     assert "canary" not in f"{caught.value!r} {caught.value.__cause__!r}"
     assert caught.value.__suppress_context__
-
-
-# ---------------------------------------------------------------- answers that cannot be read
-
-
-def endless_chunks(peer: Peer) -> None:
-    peer.request()
-    peer.send(reply(content_length=None, transfer_encoding="chunked"))
-    while True:
-        peer.send(b"64\r\n" + bytes(100) + b"\r\n")
-
-
-def endless_without_length(peer: Peer) -> None:
-    peer.request()
-    peer.send(reply(content_length=None))
-    while True:
-        peer.send(bytes(100))
-
-
-TOO_MUCH = [
-    always(reply(bytes(CAP + 1))),
-    always(reply(b"x", content_length=10**15)),
-    endless_chunks,
-    endless_without_length,
-    always(reply(gzip.compress(bytes(10**6)), content_encoding="gzip")),
-    always(reply(gzip.compress(bytes(10**8), 1)[:CAP], content_encoding="gzip")),
-    always(reply(zlib.compress(bytes(10**6)), content_encoding="deflate")),
-]
-
-
-@pytest.mark.parametrize("script", TOO_MUCH)
-def test_an_answer_that_is_too_large_was_sent_for(script: Script) -> None:
-    error = lost(script)
-    assert error.sent
-    assert "more than" in str(error) or "larger than" in str(error)
-
-
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
-def test_an_answer_in_an_unknown_packing_was_sent_for(coding: str) -> None:
-    error = lost(always(reply(b"x", content_encoding=coding)))
-    assert error.sent
-    assert "not asked for" in str(error)
-
-
-def test_an_answer_that_was_packed_unasked_is_unpacked() -> None:
-    packed = gzip.compress(b"said")
-    got = call(always(reply(packed, content_encoding="gzip", content_type="text/plain")))
-    assert got.body == b"said"
-    assert "content-encoding" not in got.headers
-
-
-def test_an_answer_of_just_the_size_is_whole() -> None:
-    assert len(call(always(reply(bytes(CAP)))).body) == CAP
-
-
-def test_what_comes_after_the_length_is_not_taken() -> None:
-    assert call(always(reply(b"said and more", content_length=4))).body == b"said"
-
-
-def test_an_answer_without_length_ends_with_its_connection() -> None:
-    def script(peer: Peer) -> None:
-        peer.request()
-        peer.send(reply(b"said", content_length=None))
-
-    assert call(script).body == b"said"
 
 
 # ---------------------------------------------------------------- the rest
