@@ -44,6 +44,11 @@ def standing_of(word: str) -> Standing:
     return _STANDINGS.get(plain(word), "running")
 
 
+def goes_on(word: str | None) -> bool:
+    """Whether a word is known to mean that a job is not done yet."""
+    return word is not None and _STANDINGS.get(plain(word)) in ("waiting", "running")
+
+
 def status_word(answer: Json) -> str | None:
     """The word for where a job stands, of its JSON; None where it has none."""
     if not isinstance(answer, dict):
