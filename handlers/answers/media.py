@@ -199,7 +199,7 @@ def _in_words(text: str) -> list[Medium]:
     alone: a refusal names its rules in such a way."""
     held = [of_data_url(match[0]) for match in _DATA_URL.finditer(text)]
     words = _DATA_URL.sub(" ", text)[:_WORDS]
-    named = [Medium(url=match[0]) for match in _MEDIA_URL.finditer(words)]
+    named = [Medium(url=match[0].rstrip(".,;!")) for match in _MEDIA_URL.finditer(words)]
     return [medium for medium in held if medium is not None] + named
 
 
