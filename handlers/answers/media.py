@@ -20,12 +20,15 @@ _HOLDERS = (
     *("data", "images", "image", "videos", "video", "result", "output", "outputs", "assets"),
     *("artifacts", "urls", "unsigned_urls", "choices", "message", "content", "image_url"),
 )
-"""Keys below which media lie, in the order in which they are looked at."""
+"""Keys below which media lie, in the order in which they are looked at; the first that holds some
+counts, for a relay likes to say the same in two shapes."""
 _LEAVES = (
     *("b64_json", "base64", "url", "image_url", "video_url", "result_url", "output_url"),
     *("download_url", "uri", "file_path", "path"),
 )
 """Keys that are a medium themselves; of several in one object the first that can be had counts."""
+_NO_TEXTS = frozenset({*_LEAVES, "message"})
+"""Keys whose text is a medium of its own, or never one."""
 _ENCODED = frozenset({"b64_json", "base64"})
 _LOCAL = frozenset({"file_path", "path"})
 _TYPES = ("media_type", "mime_type", "content_type")
@@ -39,11 +42,11 @@ _MEDIA_URL = re.compile(
     re.IGNORECASE,
 )
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_WORDS = 100_000
+_WORDS = 20_000
 """Characters of a text in which addresses are looked for."""
 _FENCE = re.compile(r"```(?:json)?\s*(.*?)\s*```", re.DOTALL)
 _ONE_URL = re.compile(r"https?://[^\s<>\"']+")
-_ONE_PATH = re.compile(rf"/[^\s<>\"']{{1,2000}}?{_ENDINGS}", re.IGNORECASE)
+_ONE_PATH = re.compile(r"/[^\s<>\"'/]+/[^\s<>\"']{1,2000}")
 
 
 @dataclass(slots=True)
@@ -59,6 +62,10 @@ class Found:
     """What the provider made of the prompt, where it says so."""
     texts: list[str] = field(default_factory=list)
     """What a chat said besides, or instead."""
+
+    def count(self) -> int:
+        """How many media the answer speaks of."""
+        return len(self.media) + len(self.references) + self.withheld
 
 
 def absolute(base_url: str, reference: str) -> str:
@@ -107,16 +114,18 @@ def _walk_object(node: dict[str, Json], base_url: str, found: Found, depth: int)
         return
     if isinstance(node.get("revised_prompt"), str) and node["revised_prompt"].strip():
         found.prompts.append(node["revised_prompt"])
-    before = len(found.media) + len(found.references) + found.withheld
+    before = found.count()
     for name in _HOLDERS:
         held = node.get(name)
         if isinstance(held, (dict, list)):
             _walk(held, base_url, found, depth - 1)
-        elif isinstance(held, str) and name not in _LEAVES:
+        elif isinstance(held, str) and name not in _NO_TEXTS:
             _take_text(held, base_url, found, depth)
+        if found.count() > before:  # the others would say the same again
+            return
     if isinstance(node.get("text"), str) and node.get("type") in ("text", "output_text"):
         _take_text(node["text"], base_url, found, depth)
-    if len(found.media) + len(found.references) + found.withheld == before:
+    if found.count() == before:
         _take_leaf(node, base_url, found)
 
 
@@ -160,10 +169,10 @@ def _take_text(text: str, base_url: str, found: Found, depth: int) -> None:
     text = text.strip()
     if _ONE_URL.fullmatch(text):
         _add(Medium(url=text), found)
-    elif _ONE_PATH.fullmatch(text):
-        _add(Medium(url=absolute(base_url, text)), found)
     elif (medium := _bare(text)) is not None:
         _add(medium, found)
+    elif _ONE_PATH.fullmatch(text):
+        _add(Medium(url=absolute(base_url, text)), found)
     elif (value := _json(text)) is not None:
         _walk(value, base_url, found, depth - 1)
     elif within := _in_words(text):
