@@ -80,6 +80,8 @@ class Dialect:
     limits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     unverified: tuple[str, ...] = ()
+    untried: frozenset[str] = frozenset()
+    """The operations of which no source says that they work as here."""
 
     @property
     def operations(self) -> frozenset[str]:

@@ -59,7 +59,7 @@ OPENAI = Dialect(
             "An `aspect_ratio` becomes a `size` where one of just that shape exists, else it is "
             "left out with a warning."
         ),
-        "Videos were shut down on 2026-09-24.",
+        "Its clips were shut down on 2026-09-24.",
     ),
     unverified=("What gpt-image-2.5 and 2.6 take beyond the fields of gpt-image-2.",),
 )
@@ -101,8 +101,8 @@ LOCALAI = Dialect(
             "without one it goes along with a generation."
         ),
         "It takes a `|` in a prompt for the beginning of the negative prompt.",
+        "Its clips (`POST /video`) are not asked for yet.",
     ),
-    unverified=("Its synchronous `/video` is not used yet.",),
 )
 SDCPP = Dialect(
     name="sdcpp",
@@ -132,7 +132,8 @@ VLLM_OMNI = Dialect(
     references_edit=True,
     videos=Videos(),
     limits=("1 to 10 pictures a call.",),
-    unverified=("Edits, masks and videos: the documentation that was read has none.",),
+    unverified=("Edits, masks and clips: the documentation that was read has none.",),
+    untried=frozenset({"edit_image", "generate_video"}),
 )
 SGLANG = Dialect(
     name="sglang",
@@ -150,6 +151,7 @@ SGLANG = Dialect(
     references_edit=True,
     videos=Videos(length_is_text=False),
     unverified=("Edits and masks.",),
+    untried=frozenset({"edit_image"}),
 )
 TOGETHER = Dialect(
     name="together",
@@ -176,7 +178,8 @@ TOGETHER = Dialect(
     ),
     limits=("No edits and no masks.", "`output_format`: jpeg or png."),
     notes=("`size` becomes `width` and `height`.",),
-    unverified=("The `/v2` of its videos, and where their address stands in the answer.",),
+    unverified=("The `/v2` of its clips, and where their address stands in the answer.",),
+    untried=frozenset({"generate_video"}),
 )
 XAI = Dialect(
     name="xai",
@@ -184,7 +187,7 @@ XAI = Dialect(
     example="https://api.x.ai/v1",
     hosts=("api.x.ai",),
     names=("xai", "grok"),
-    fields=frozenset({"prompt", "aspect_ratio", "quality", "n", "resolution"}),
+    fields=frozenset({"prompt", "aspect_ratio", "quality", "n"}),
     defaults=_AS_BASE64,
     geometry="ratio",
     edits="xai",
@@ -222,12 +225,7 @@ OPENROUTER = Dialect(
     generate="/images",
     edit="/images",
     job="/images/{id}",
-    fields=frozenset(
-        {
-            *("prompt", "n", "resolution", "aspect_ratio", "size", "quality", "output_format"),
-            *("background", "seed"),
-        }
-    ),
+    fields=(_OPENAI_FIELDS - {"style"}) | {"aspect_ratio", "seed"},
     edits="references",
     references_edit=True,
     mask=None,
