@@ -19,6 +19,8 @@ class Asked:
     dialect: Dialect
     kind: Kind
     model: str | None = None
+    prompt: str | None = None
+    """Where it is known: a ticket does not hold it."""
     wanted: int = 1
     """How many media."""
     warnings: tuple[str, ...] = ()
@@ -35,6 +37,12 @@ class Body:
     files: Sequence[FilePart] = ()
     as_form: bool = False
     warnings: tuple[str, ...] = ()
+
+
+def model_of(call: Call) -> str | None:
+    """The model that a call asks for; the caller's `extra` has the last word."""
+    model = call.extra.get("model", call.model)
+    return model if isinstance(model, str) else call.model
 
 
 def posted(entry: Entry, call: Call, url: str, body: Body, kind: Kind) -> HttpCall:

@@ -6,7 +6,7 @@ import base64
 
 from handlers.contract import Call, Json
 from handlers.openai_shape.addresses import address_for, own_path
-from handlers.openai_shape.asking import Asked, Body, posted, refuse
+from handlers.openai_shape.asking import Asked, Body, model_of, posted, refuse
 from handlers.openai_shape.chat import chat_body
 from handlers.openai_shape.dialects import Dialect
 from handlers.openai_shape.fields import phrased
@@ -35,12 +35,13 @@ def image_call(entry: Entry, dialect: Dialect, call: Call) -> tuple[HttpCall, As
         entry,
         dialect,
         "image",
-        model=call.model,
+        model=model_of(call),
+        prompt=call.fields.get("prompt"),
         wanted=call.fields.get("n", 1),
         warnings=body.warnings,
         status_path=entry.options.get("status_path", dialect.job),
     )
-    url = address_for(entry, dialect, path, call.model)
+    url = address_for(entry, dialect, path, asked.model)
     return posted(entry, call, url, body, "image"), asked
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn, TypeGuard
 
-from handlers.answers.complaints import complaint_of, error_within, parsed
+from handlers.answers.complaints import complaint_of, error_within, parsed, shortened
 from handlers.answers.encoded import sniff
 from handlers.answers.failures import (
     Verdict,
@@ -32,6 +32,8 @@ _IDS = ("id", "job_id", "task_id", "request_id", "prediction_id", "generation_id
 _STATUS_URLS = ("polling_url", "status_url", "poll_url", "retrieve_url")
 _MOST_USAGE = 2000
 """Characters of `usage` that are kept; more is no count of anything."""
+_MOST_TEXT = 2000
+"""Characters of a prompt that was changed that are kept."""
 
 PAGE = Verdict(
     "provider_failed",
@@ -86,7 +88,9 @@ def answer_of(reply: HttpReply, asked: Asked) -> Json:
     body = reply.body.strip()
     if not body and reply.status != 202:
         raise no_media(reply, "nothing", asked)
-    if main_type(reply.headers) == "text/event-stream" or body.startswith((b"event:", b"data: {")):
+    if main_type(reply.headers) == "text/event-stream" or body.startswith(
+        (b"event:", b"data: {", b"data:{")
+    ):
         return final_answer(body)
     answer = parsed(body)
     if answer is not None:
@@ -152,9 +156,12 @@ def outcome_of(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ou
     Raises:
         HandlerError: there is nothing in it that could be saved.
     """
-    if not found.media and not found.references:
+    if not found.media and found.references:
+        raise _out_of_reach(reply, found, asked)
+    if not found.media:
         _nothing(reply, answer, found, asked)
-    told = [f"the provider changed the prompt to: {text}" for text in dict.fromkeys(found.prompts)]
+    changed = dict.fromkeys(text[:_MOST_TEXT] for text in found.prompts if text != asked.prompt)
+    told = [f"the provider changed the prompt to: {text}" for text in changed]
     if found.withheld:
         told.append(f"the provider's moderation withheld {found.withheld} of what it made")
     elif len(found.media) < asked.wanted and not found.references:
@@ -177,6 +184,23 @@ def no_media(reply: HttpReply, what: str, asked: Asked) -> HandlerError:
         hints=[
             "Look at the provider's own log; the prompt may have been filtered.",
             "Check that the model makes pictures, and whether it does so only in a chat.",
+        ],
+        retryable=False,
+        http=http_of(reply),
+    )
+
+
+def _out_of_reach(reply: HttpReply, found: Found, asked: Asked) -> HandlerError:
+    """The failure of an answer that names media, and none that could be fetched."""
+    named = [f"{held['reference']}: {held['reason']}" for held in found.references]
+    return HandlerError(
+        "download_failed",
+        f"{asked.entry.name} made it, but where it cannot be had from: {shortened(named[0])}",
+        hints=[
+            (
+                "Have the provider answer with base64, as by extra: "
+                '{"response_format": "b64_json"}, or serve its files over HTTP.'
+            )
         ],
         retryable=False,
         http=http_of(reply),

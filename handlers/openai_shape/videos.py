@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from handlers.contract import Call, Json
 from handlers.openai_shape.addresses import address_for, own_path
-from handlers.openai_shape.asking import Asked, Body, posted, refuse
+from handlers.openai_shape.asking import Asked, Body, model_of, posted, refuse
 from handlers.openai_shape.dialects import Dialect, Videos
 from handlers.openai_shape.fields import given, known, pixels
 from handlers.openai_shape.pictures import bytes_of, data_urls, file_part
@@ -28,11 +28,12 @@ def video_call(
         entry,
         dialect,
         "video",
-        model=call.model,
+        model=model_of(call),
+        prompt=call.fields.get("prompt"),
         warnings=body.warnings,
         status_path=own_path(call.fields.get("status_endpoint_template", videos.poll)),
     )
-    url = address_for(entry, dialect, path, call.model)
+    url = address_for(entry, dialect, path, asked.model)
     return posted(entry, call, url, body, "video"), asked
 
 

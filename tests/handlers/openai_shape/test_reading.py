@@ -99,8 +99,28 @@ def test_some_that_were_withheld_are_told_and_the_rest_is_kept() -> None:
 
 
 def test_what_lies_where_nobody_gets_at_it_is_a_reference() -> None:
-    outcome = outcome_of({"data": [{"url": "gs://bucket/a.png"}]})
-    assert (outcome.media, outcome.references[0]["reference"]) == ((), "gs://bucket/a.png")
+    items = [{"url": "gs://bucket/a.png"}, {"b64_json": B64}]
+    outcome = outcome_of({"data": items}, n=2)
+    assert [medium.data for medium in outcome.media] == [PNG]
+    assert [held["reference"] for held in outcome.references] == ["gs://bucket/a.png"]
+    assert outcome.warnings == ()
+
+
+def test_where_nothing_at_all_can_be_had_it_is_a_failed_download() -> None:
+    error = failure_of({"data": [{"file_path": "/srv/a.png"}]})
+    assert (error.code, error.retryable) == ("download_failed", False)
+    assert "/srv/a.png" in error.message
+
+
+def test_a_prompt_that_comes_back_as_it_was_is_no_news() -> None:
+    assert (
+        outcome_of({"data": [{"b64_json": B64, "revised_prompt": "a lighthouse"}]}).warnings == ()
+    )
+
+
+def test_the_model_that_extra_names_is_the_model() -> None:
+    outcome = outcome_of(GOOD, model="m", extra={"model": "other"})
+    assert outcome.model == "other"
 
 
 # ---------------------------------------------------------------- failures in a 200
