@@ -32,6 +32,8 @@ _IDS = ("id", "job_id", "task_id", "request_id", "prediction_id", "generation_id
 _STATUS_URLS = ("polling_url", "status_url", "poll_url", "retrieve_url")
 _MOST_USAGE = 2000
 """Characters of `usage` that are kept; more is no count of anything."""
+_EVENTS = (b"event:", b"data: {", b"data:{")
+"""How a stream of events begins that does not say by its type what it is."""
 _MOST_TEXT = 2000
 """Characters of a prompt that was changed that are kept."""
 
