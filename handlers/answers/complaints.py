@@ -18,6 +18,8 @@ from handlers.contract import Json
 
 LONGEST = 500
 """Characters of a provider's own message that are kept."""
+_REASONS = ("task_status_msg", "failure_reason", "failure", "error_message", "status_message")
+"""Where a job says why it failed, if not in its `error`."""
 _MOST = 20
 """Faults, and words, that are kept."""
 _READ = 1 << 20
@@ -29,9 +31,10 @@ _REFUSED_WORDS = MODERATED | {
     *("policy violation", "sensitive content", "flagged input", "content moderated"),
 }
 _REFUSED_TEXT = re.compile(
-    r"safety_violations|safety system|content (?:management |usage |safety )?polic"
-    r"|moderation_blocked|(?:flagged|rejected|blocked) (?:by|as|for) [\w ]{0,30}(?:safety|moderat)",
-    re.IGNORECASE,
+    r"""safety_violations | safety\ system | moderation_blocked | risk\ control
+    | content\ (?:management\ |usage\ |safety\ )?polic | ^sensitive | sensitive\ (?:content|words?)
+    | (?:flagged|rejected|blocked)\ (?:by|as|for)\ [\w ]{0,30}(?:safety|moderat)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _BILLING_WORDS = frozenset(
     {
@@ -114,6 +117,24 @@ def complaint_of(answer: Json) -> Complaint:
             complaint, message=shortened(message), faults=(*complaint.faults, *details)[:_MOST]
         )
     return complaint
+
+
+def complaint_of_job(answer: Json) -> Complaint:
+    """Why a job failed, of its JSON: its own error before what the envelope says."""
+    if not isinstance(answer, dict):
+        return Complaint()
+    for place in (answer, answer.get("data"), answer.get("task")):
+        if isinstance(place, dict):
+            if place.get("error"):
+                return complaint_of(place)
+            told = next((place[name] for name in _REASONS if _says(place.get(name))), None)
+            if told is not None:
+                return Complaint(shortened(told))
+    return Complaint() if answer.get("code", -1) in (0, 200) else complaint_of(answer)
+
+
+def _says(value: Json) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def error_within(answer: Json) -> Complaint | None:

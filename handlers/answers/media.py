@@ -17,8 +17,8 @@ from handlers.contract import Json, Medium
 
 _DEPTH = 8
 _HOLDERS = (
-    *("data", "images", "image", "videos", "video", "result", "output", "outputs", "assets"),
-    *("artifacts", "urls", "unsigned_urls", "choices", "message", "content", "image_url"),
+    *("data", "images", "image", "videos", "video", "result", "task_result", "output", "outputs"),
+    *("assets", "artifacts", "urls", "unsigned_urls", "choices", "message", "content", "image_url"),
 )
 """Keys below which media lie, in the order in which they are looked at; the first that holds some
 counts, for a relay likes to say the same in two shapes."""
@@ -27,6 +27,14 @@ _LEAVES = (
     *("download_url", "uri", "file_path", "path"),
 )
 """Keys that are a medium themselves; of several in one object the first that can be had counts."""
+_FREE = frozenset({"output", "outputs"})
+"""Keys below which a model has names of its own."""
+_NO_RESULTS = frozenset(
+    {
+        *("urls", "logs", "input", "inputs", "thumbnail", "thumbnails", "progress_video"),
+        *("preview", "previews", "webhook", "webhook_url"),
+    }
+)
 _NO_TEXTS = frozenset({*_LEAVES, "message"})
 """Keys whose text is a medium of its own, or never one."""
 _ENCODED = frozenset({"b64_json", "base64"})
@@ -56,6 +64,8 @@ class Found:
     media: list[Medium] = field(default_factory=list)
     references: list[Mapping[str, Json]] = field(default_factory=list)
     """Media that cannot be had from here, each with its reference and the reason."""
+    broken: int = 0
+    """Media whose encoding cannot be read."""
     withheld: int = 0
     """Media that the provider's moderation kept back, or replaced by something else."""
     prompts: list[str] = field(default_factory=list)
@@ -65,7 +75,7 @@ class Found:
 
     def count(self) -> int:
         """How many media the answer speaks of."""
-        return len(self.media) + len(self.references) + self.withheld
+        return len(self.media) + len(self.references) + self.broken + self.withheld
 
 
 def absolute(base_url: str, reference: str) -> str:
@@ -121,6 +131,8 @@ def _walk_object(node: dict[str, Json], base_url: str, found: Found, depth: int)
             _walk(held, base_url, found, depth - 1)
         elif isinstance(held, str) and name not in _NO_TEXTS:
             _take_text(held, base_url, found, depth)
+        if name in _FREE and isinstance(held, dict) and found.count() == before:
+            _walk_values(held, base_url, found, depth - 1)
         if found.count() > before:  # the others would say the same again
             return
     if isinstance(node.get("text"), str) and node.get("type") in ("text", "output_text"):
@@ -129,13 +141,22 @@ def _walk_object(node: dict[str, Json], base_url: str, found: Found, depth: int)
         _take_leaf(node, base_url, found)
 
 
+def _walk_values(node: dict[str, Json], base_url: str, found: Found, depth: int) -> None:
+    """The media below names that a model chose, but for those that are never results."""
+    for name, held in node.items():
+        nested = isinstance(held, (dict, list))
+        address = isinstance(held, str) and held.startswith(("https://", "http://", "data:"))
+        if name not in _NO_RESULTS and (nested or address):
+            _walk(held, base_url, found, depth - 1)
+
+
 def _take_leaf(node: dict[str, Json], base_url: str, found: Found) -> None:
     """The medium that an object is, in the best of the ways in which it is given."""
     media_type = next(
         (node[name] for name in _TYPES if _is_text(node, name)),
         None,
     )
-    refused = None
+    refused, broken = None, False
     for name in _LEAVES:
         if not _is_text(node, name):
             continue
@@ -143,8 +164,11 @@ def _take_leaf(node: dict[str, Json], base_url: str, found: Found) -> None:
         if medium is not None:
             _add(medium, found)
             return
+        broken = broken or name in _ENCODED or node[name].strip()[:5].lower() == "data:"
         refused = refused or {"reference": node[name][:200], "reason": _reason(name)}
-    if refused is not None:
+    if broken:
+        found.broken += 1
+    elif refused is not None:
         found.references.append(refused)
 
 
@@ -208,8 +232,13 @@ def _in_words(text: str) -> list[Medium]:
     alone: a refusal names its rules in such a way."""
     held = [of_data_url(match[0]) for match in _DATA_URL.finditer(text)]
     words = _DATA_URL.sub(" ", text)[:_WORDS]
-    named = [Medium(url=match[0].rstrip(".,;!")) for match in _MEDIA_URL.finditer(words)]
+    named = [Medium(url=_trimmed(match[0])) for match in _MEDIA_URL.finditer(words)]
     return [medium for medium in held if medium is not None] + named
+
+
+def _trimmed(url: str) -> str:
+    """An address out of a text, without the sentence's own signs, and as it is in HTML."""
+    return url.rstrip(".,;!").replace("&amp;", "&")
 
 
 def _add(medium: Medium, found: Found) -> None:
@@ -243,8 +272,6 @@ def _is_text(node: dict[str, Json], name: str) -> bool:
 
 
 def _reason(name: str) -> str:
-    if name in _ENCODED:
-        return "it is no base64"
     if name in _LOCAL:
         return "it is a file of the provider's own machine"
     return "it is at no address that can be fetched from"

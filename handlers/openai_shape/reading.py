@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NoReturn, TypeGuard
 
-from handlers.answers.complaints import complaint_of, error_within, parsed, shortened
+from handlers.answers.complaints import (
+    complaint_of,
+    complaint_of_job,
+    error_within,
+    parsed,
+    shortened,
+)
 from handlers.answers.encoded import sniff
 from handlers.answers.failures import (
     Verdict,
@@ -34,6 +40,7 @@ _MOST_USAGE = 2000
 """Characters of `usage` that are kept; more is no count of anything."""
 _EVENTS = (b"event:", b"data: {", b"data:{")
 """How a stream of events begins that does not say by its type what it is."""
+_FINE = (0, 200, None)
 _MOST_TEXT = 2000
 """Characters of a prompt that was changed that are kept."""
 
@@ -97,6 +104,14 @@ def answer_of(reply: HttpReply, asked: Asked) -> Json:
     answer = parsed(body)
     if answer is not None:
         return answer
+    if body.startswith((b"{", b"[")):
+        raise HandlerError(
+            "provider_failed",
+            f"{asked.entry.name} answered with JSON that is damaged or cut short",
+            hints=PAGE.hints[1:],
+            retryable=False,
+            http=http_of(reply),
+        )
     if b"<html" in body[:2000].lower() or b"<!doctype html" in body[:200].lower():
         raise HandlerError(
             PAGE.code,
@@ -120,7 +135,7 @@ def check(reply: HttpReply, answer: Json, asked: Asked) -> None:
     if complaint is not None:
         raise failure_within(reply, complaint, asked.entry.name)
     if word is not None and standing in ("failed", "cancelled"):
-        told = complaint_of(answer)
+        told = complaint_of_job(answer)
         told = replace(
             told,
             message=told.message or f"the job is {plain(word)}",
@@ -166,7 +181,9 @@ def outcome_of(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ou
     told = [f"the provider changed the prompt to: {text}" for text in changed]
     if found.withheld:
         told.append(f"the provider's moderation withheld {found.withheld} of what it made")
-    elif len(found.media) < asked.wanted and not found.references:
+    if found.broken:
+        told.append(f"{found.broken} of what the provider answered with is no base64")
+    elif len(found.media) < asked.wanted and not found.references and not found.withheld:
         told.append(f"asked for {asked.wanted}, but the provider made {len(found.media)}")
     media_type = _declared(answer)
     return Outcome(
@@ -219,7 +236,9 @@ def _nothing(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> NoRe
         raise failure_within(reply, replace(complaint, message=said, flagged=True), who)
     if complaint.is_refusal:
         raise failure_within(reply, complaint, who)
-    if not found.texts and (complaint.message or _code(answer)):
+    if found.broken:
+        raise _unreadable(reply, who)
+    if not found.texts and (_code(answer) or (complaint.message and not _is_fine(answer))):
         raise failure_within(reply, complaint, who)
     words = f"no picture: {complaint.message}" if complaint.message else "no picture"
     raise no_media(reply, words, asked)
@@ -237,7 +256,23 @@ def _refusal(answer: Json) -> list[str]:
 def _code(answer: Json) -> bool:
     """Whether a relay says by a number that it failed."""
     code = answer.get("code") if _is(answer) else None
-    return isinstance(code, int) and code not in (0, 200)
+    return isinstance(code, int) and code not in _FINE
+
+
+def _is_fine(answer: Json) -> bool:
+    """Whether a relay says by a number that it did not: then its message is none of a failure."""
+    return _is(answer) and "code" in answer and answer["code"] in _FINE
+
+
+def _unreadable(reply: HttpReply, who: str) -> HandlerError:
+    """The failure of an answer whose pictures are there, but cannot be decoded."""
+    return HandlerError(
+        "unreadable_media",
+        f"{who} answered with what should be a picture, and is no base64",
+        hints=["Look at the provider's own log, or try another model."],
+        retryable=False,
+        http=http_of(reply),
+    )
 
 
 def _status_url(place: Mapping[str, Json]) -> str | None:

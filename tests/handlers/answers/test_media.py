@@ -66,6 +66,10 @@ def test_bytes_are_found(answer: Any) -> None:
         ({"outputs": {"cost": 1, "video_url": FAR}}, [FAR]),
         ({"output": FAR}, [FAR]),
         ({"output": [FAR, FAR]}, [FAR]),
+        ({"output": {"frames": [[FAR]], "logs": [FAR + "l"], "step": "https"}}, [FAR]),
+        ({"output": {"image": FAR, "input": FAR + "i"}}, [FAR]),
+        ({"data": {"task_result": {"videos": [{"url": FAR}]}}}, [FAR]),
+        (chat(content=f'<img src="{FAR}.png?a=1&amp;copy=2" alt="a">'), [FAR + ".png?a=1&copy=2"]),
         ({"unsigned_urls": ["/v1/a/b"], "urls": [FAR]}, [FAR]),
         ({"url": FAR, "status": "completed"}, [FAR]),
         ({"urls": {"get": FAR, "cancel": FAR}, "output": None}, []),
@@ -86,6 +90,12 @@ def test_what_cannot_be_had_is_kept_as_a_reference() -> None:
     assert found.media == []
     assert [held["reference"] for held in found.references] == ["gs://b/x.png", "/srv/a.png"]
     assert all(held["reason"] for held in found.references)
+
+
+def test_what_cannot_be_decoded_is_broken_and_the_others_are_kept() -> None:
+    items = [{"b64_json": "!!!"}, {"url": "data:image/png;base64,"}, {"b64_json": B64}]
+    found = media_of({"data": items}, BASE)
+    assert ([medium.data for medium in found.media], found.broken) == ([PNG], 2)
 
 
 def test_what_moderation_replaced_is_withheld_and_the_others_are_kept() -> None:

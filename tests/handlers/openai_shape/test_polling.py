@@ -119,6 +119,14 @@ def test_a_clip_lies_where_its_answer_says(answer: Any, url: str) -> None:
         ({"status": "failed", "error": {"code": "x", "message": "boom"}}, "provider_failed"),
         ({"status": "failed", "error": "boom"}, "provider_failed"),
         ({"status": "expired"}, "provider_failed"),
+        (
+            {
+                "code": 0,
+                "message": "ok",
+                "data": {"task_status": "failed", "task_status_msg": "boom"},
+            },
+            "provider_failed",
+        ),
         ({"status": "cancelled"}, "provider_failed"),
         ({"status": "completed", "error": {"message": "boom"}}, "provider_failed"),
         ({"status": "failed", "error": {"code": "moderation_blocked"}}, "content_refused"),

@@ -98,6 +98,12 @@ def test_some_that_were_withheld_are_told_and_the_rest_is_kept() -> None:
     assert "withheld 1" in outcome.warnings[0]
 
 
+def test_some_that_cannot_be_decoded_are_told_and_the_rest_is_kept() -> None:
+    outcome = outcome_of({"data": [{"b64_json": B64}, {"b64_json": "!!!"}]}, n=2)
+    assert len(outcome.media) == 1
+    assert outcome.warnings == ("1 of what the provider answered with is no base64",)
+
+
 def test_what_lies_where_nobody_gets_at_it_is_a_reference() -> None:
     items = [{"url": "gs://bucket/a.png"}, {"b64_json": B64}]
     outcome = outcome_of({"data": items}, n=2)
@@ -139,6 +145,10 @@ NOT_FOR_GOOD = [
     ({"choices": [{"message": {"refusal": "I will not."}}]}, "content_refused"),
     ({"choices": [{"message": {"content": "Against our content policy."}}]}, "content_refused"),
     ({"choices": [{"message": {"content": "What would you like?"}}]}, "no_media"),
+    ({"data": [{"b64_json": "!!!"}]}, "unreadable_media"),
+    (b'{"data": [{"b64_', "provider_failed"),
+    ({"base_resp": {"status_code": 1026, "status_msg": "sensitive"}}, "content_refused"),
+    ({"code": 0, "message": "ok", "data": []}, "no_media"),
     ({"data": []}, "no_media"),
     ({"created": 1}, "no_media"),
     ([], "no_media"),
