@@ -96,7 +96,9 @@ def providers(settings: Settings) -> Finding:
             "mend or uninstall the package that it came with",
         )
     configured = load_configuration(settings.root, os.environ).providers
-    return judge_providers(settings.provider, plugins.providers, plugins.handlers, configured)
+    return judge_providers(
+        settings.provider, plugins.providers, plugins.handlers, configured, plugins.adapters
+    )
 
 
 def judge_providers(
@@ -104,6 +106,7 @@ def judge_providers(
     names: Collection[str],
     tasks: Collection[str],
     configured: Mapping[str, Configured] = MappingProxyType({}),
+    apis: Collection[str] = (),
 ) -> Finding:
     """
     Args:
@@ -111,6 +114,7 @@ def judge_providers(
         names: those that are installed.
         tasks: what can be done.
         configured: those that are in the user's files.
+        apis: what can be spoken.
     """
     known = sorted({*names, *configured})
     if wanted is not None and wanted not in known:
@@ -121,7 +125,7 @@ def judge_providers(
     installed = [
         f"{name} (a stand-in, no AI model)" if name == STAND_IN else name for name in sorted(names)
     ]
-    told = [*map(tell_provider, configured.values()), ", ".join(installed)]
+    told = [*(tell_provider(each, apis) for each in configured.values()), ", ".join(installed)]
     found = f"{'; '.join(told)}; for {', '.join(sorted(tasks))}"
     bad = [each for each in configured.values() if each.problem is not None]
     if not bad:
@@ -132,14 +136,15 @@ def judge_providers(
     return fault(found, hint) if is_fault else warning(found, hint)
 
 
-def tell_provider(one: Configured) -> str:
+def tell_provider(one: Configured, apis: Collection[str]) -> str:
     """A configured provider in one line: what it speaks, and where its values come from, but no
     key."""
     if one.problem is not None:
         return one.problem.message
     base_url = f"{one.entry.base_url} ({one.sources['base_url']})"
     key = f"key: {one.sources['key']}" if one.key is not None else _no_key(one)
-    return f"{one.entry.name} speaks {one.entry.api} at {base_url}, {key}"
+    known = "" if one.entry.api in apis else ", which darkroom does not,"
+    return f"{one.entry.name} speaks {one.entry.api}{known} at {base_url}, {key}"
 
 
 def _no_key(one: Configured) -> str:

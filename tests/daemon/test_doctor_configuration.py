@@ -25,6 +25,7 @@ from handlers.wire import Entry
 
 URL = "https://a.example/v1"
 SOURCES = {"base_url": "darkroom.toml: providers.p.base_url", "key": "x.json: key, from $KEY"}
+APIS = ["openai"]
 PROBLEM = Problem("config_missing", "the provider 'p': x needs $KEY", ("Set $KEY.",))
 
 
@@ -104,15 +105,19 @@ def test_the_switch_of_commands_is_a_known_variable() -> None:
     ],
 )
 def test_a_provider_is_told_in_one_line_without_its_key(configured: Configured, told: str) -> None:
-    assert tell_provider(configured) == told
+    assert tell_provider(configured, APIS) == told
     assert "canary" not in told
+
+
+def test_what_no_adapter_speaks_is_told() -> None:
+    assert "p speaks openai, which darkroom does not, at" in tell_provider(one(), ["other"])
 
 
 def test_a_well_known_provider_without_a_key_is_told_where_else_one_may_be() -> None:
     known = replace(one(None), entry=Entry("openai", URL, "openai"))
-    assert "auth-profiles.json is not read" in tell_provider(known)
+    assert "auth-profiles.json is not read" in tell_provider(known, APIS)
     with_header = replace(known, site=Site(URL, {"authorization": Secret("canary-key")}))
-    assert tell_provider(with_header).endswith("no key")
+    assert tell_provider(with_header, APIS).endswith("no key")
 
 
 @pytest.mark.parametrize(
@@ -133,4 +138,4 @@ def test_providers_are_judged(
     wanted: str | None, configured: dict[str, Configured], state: str, said: str
 ) -> None:
     names = ["other", "local"]
-    says(judge_providers(wanted, names, ["generate_image"], configured), state, said)
+    says(judge_providers(wanted, names, ["generate_image"], configured, APIS), state, said)
