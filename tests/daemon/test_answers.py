@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import zlib
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tests.daemon.rawserver import CAP, Peer, Script, always, call, lost, reply
+from daemon.net import Effort, NotAnswered
+from handlers.contract import HandlerError
+from tests.daemon.rawserver import (
+    CAP,
+    CREATE,
+    Peer,
+    Script,
+    always,
+    call,
+    lost,
+    reply,
+    run,
+    serving,
+    site_of,
+)
 
 
 def endless_chunks(peer: Peer) -> None:
@@ -70,3 +87,27 @@ def test_an_answer_without_length_ends_with_its_connection() -> None:
         peer.send(reply(b"said", content_length=None))
 
     assert call(script).body == b"said"
+
+
+HEADS = [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 302 Said\r\nLocation: ", b"HTTP/1.1 101 Up\r\n", b""]
+FIELDS = [
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Encoding: gzip\r\n",
+]
+FIELDS += [b"Connection: upgrade\r\n", b"\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n"]
+NOISE = st.lists(st.sampled_from(FIELDS) | st.binary(max_size=9), max_size=6).map(b"".join)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(HEADS), NOISE)
+def test_no_bytes_are_too_odd_for_a_clear_end(head: bytes, noise: bytes) -> None:
+    def script(peer: Peer) -> None:
+        peer.request()
+        peer.send(head + noise)
+
+    with serving(script) as server:
+        with contextlib.suppress(NotAnswered):
+            run(lambda net: net.call(site_of(server), CREATE, 5))
+        with contextlib.suppress(HandlerError):
+            run(lambda net: net.fetch(site_of(server), "/x", 5), effort=Effort(tries=1))
