@@ -8,56 +8,22 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_from_bytes
 
+from tests.wire import chats
+from tests.wire.envelopes import USAGE, coded, data_url, lay, listed, pictures
 from tests.wire.jobs import job
-from tests.wire.pictures import media_type, wanted
 from tests.wire.talking import Answer, Reply, Talk, json_reply
-
-USAGE = {
-    "total_tokens": 120,
-    "input_tokens": 20,
-    "output_tokens": 100,
-    "input_tokens_details": {"text_tokens": 20, "image_tokens": 0},
-}
 
 
 def usual(path: str) -> Answer:
     """What a good server answers to a creating call at a path."""
     if path.endswith("/chat/completions"):
-        return chat_images()
+        return chats.chat_images()
     if "/videos" in path:
         return job("queued", "in_progress", "completed", style="openai")
     return b64()
-
-
-def pictures(talk: Talk) -> list[bytes]:
-    return wanted(talk.received, talk.number)
-
-
-def coded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-def data_url(data: bytes) -> str:
-    return f"data:{media_type(data)};base64,{coded(data)}"
-
-
-def listed(items: Sequence[Mapping[str, Any]], **more: Any) -> Reply:
-    """OpenAI's envelope around `data[]`."""
-    envelope = {"created": 1700000000, "data": list(items), "usage": USAGE, **more}
-    return json_reply(envelope, x_request_id="req-paper-1")
-
-
-def lay(talk: Talk, elsewhere: Any = None) -> list[str]:
-    """Put the pictures of a call where they can be fetched; their addresses."""
-    server = elsewhere or talk.server
-    return [
-        server.media(f"/media/{talk.number}-{index}.png", data)
-        for index, data in enumerate(pictures(talk))
-    ]
 
 
 # ---------------------------------------------------------------- data[]
@@ -200,86 +166,6 @@ def typed_json() -> Answer:
     return lambda talk: talk.render(b64()).but(content_type="application/json; type=image/png")
 
 
-# ---------------------------------------------------------------- chat completions
-
-
-def chat(message: Mapping[str, Any]) -> Reply:
-    """A chat completion with one message."""
-    choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", **message}}
-    return json_reply({
-        "id": "gen-1", "object": "chat.completion", "created": 1700000000, "model": "paper-1",
-        "choices": [choice],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 30},
-    })  # fmt: skip
-
-
-def image_part(address: str) -> dict[str, Any]:
-    return {"type": "image_url", "image_url": {"url": address}}
-
-
-def chat_images() -> Answer:
-    """`message.images[]` with data URLs (row 14)."""
-    return lambda talk: chat({
-        "content": "Here you are.",
-        "images": [image_part(data_url(data)) for data in pictures(talk)],
-    })  # fmt: skip
-
-
-def chat_image_strings() -> Answer:
-    """The same with `image_url` as plain text (row 14)."""
-    return lambda talk: chat({
-        "content": "", "images": [
-            {"type": "image_url", "image_url": data_url(data)} for data in pictures(talk)
-        ],
-    })  # fmt: skip
-
-
-def chat_parts() -> Answer:
-    """`content` as a list of parts (row 15)."""
-    return lambda talk: chat({
-        "content": [
-            {"type": "text", "text": "Here you are."},
-            *(image_part(data_url(data)) for data in pictures(talk)),
-        ]
-    })  # fmt: skip
-
-
-def chat_markdown() -> Answer:
-    """Addresses in Markdown, with a title and an escaped look (row 16)."""
-    return lambda talk: chat({
-        "content": "\n\n".join(f'![a fox (red)]({url} "a fox")' for url in lay(talk))
-    })  # fmt: skip
-
-
-def chat_markdown_data() -> Answer:
-    """Data URLs in Markdown (row 16)."""
-    return lambda talk: chat({
-        "content": "\n".join(f"![fox]({data_url(data)})" for data in pictures(talk))
-    })  # fmt: skip
-
-
-def chat_html() -> Answer:
-    """Pictures in HTML (row 17)."""
-    return lambda talk: chat({
-        "content": "".join(f'<p><img src="{url}?a=1&amp;b=2" alt="fox"></p>' for url in lay(talk))
-    })  # fmt: skip
-
-
-def chat_bare() -> Answer:
-    """An address in a sentence, with a full stop behind it (row 18)."""
-    return lambda talk: chat({"content": f"Your picture is at {lay(talk)[0]}."})
-
-
-def chat_json() -> Answer:
-    """JSON in a fence in text (row 19)."""
-
-    def reply(talk: Talk) -> Reply:
-        inner = json.dumps({"data": [{"url": address} for address in lay(talk)]})
-        return chat({"content": f"Done:\n```json\n{inner}\n```\n"})
-
-    return reply
-
-
 # ---------------------------------------------------------------- event streams
 
 
@@ -360,11 +246,6 @@ def html() -> Answer:
     return Reply(200, page, {"content-type": "text/html; charset=utf-8"})
 
 
-def chat_refusal() -> Answer:
-    """Text only: the model would not."""
-    return chat({"content": "I can't make that picture."})
-
-
 def torn_json() -> Answer:
     """JSON that ends in the middle, though the length is true."""
     return Reply(200, b'{"created": 1700000000, "data": [{"b64_', {"content-type": JSON})
@@ -382,8 +263,8 @@ GOOD: dict[str, Answer] = {
     for make in (
         b64, b64_loose, b64_data_url, out_of_order, revised, url, relative, schemeless,
         in_data_url, in_percent_data_url, images_objects, images_strings, output_list,
-        output_nested, binary, typed_json, chat_images, chat_image_strings, chat_parts,
-        chat_markdown, chat_markdown_data, chat_html, chat_bare, chat_json, sse,
+        output_nested, binary, typed_json, chats.chat_images, chats.chat_image_strings, chats.chat_parts,
+        chats.chat_markdown, chats.chat_markdown_data, chats.chat_html, chats.chat_bare, chats.chat_json, sse,
     )
 }  # fmt: skip
 """Every shape that holds pictures, by name; those that name no number of them hold one."""
@@ -392,7 +273,7 @@ BAD: dict[str, Answer] = {
     make.__name__: make()
     for make in (
         empty_data, no_data, filtered, no_picture, no_base64, local_path, bucket, html,
-        chat_refusal, torn_json, nothing, sse_error,
+        chats.chat_refusal, torn_json, nothing, sse_error,
     )
 }  # fmt: skip
 """Every 200 that holds none. Those with an error inside are in `failures.INSIDE_200`."""

@@ -8,148 +8,19 @@ good answer.
 from __future__ import annotations
 
 import contextlib
-import functools
-import socket
 import ssl
 import threading
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from tests.wire import answers, failures
 from tests.wire.jobs import Jobs
+from tests.wire.listening import Listener
 from tests.wire.pictures import media_type
 from tests.wire.received import Received, read_head
 from tests.wire.talking import Answer, Fault, Gone, Reply, Step, Talk, Wire, json_reply
 
-PATIENCE = 20.0
-"""Seconds after which a thing that should have happened counts as not happening."""
-
 Kind = Literal["create", "poll", "download", "other"]
-
-
-class Listener:
-    """A loopback port with a thread for each of its connections; a context manager.
-
-    Args:
-        tls: what it takes to speak TLS.
-    """
-
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self._tls = tls
-        self._listening = socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.port: int = self._listening.getsockname()[1]
-        self._threads: list[threading.Thread] = []
-        self._wires: dict[int, Wire] = {}
-        self._crashes: list[Exception] = []
-        self.changed = threading.Condition()
-        self.leaving = threading.Event()
-        self.connections = 0
-
-    def __enter__(self) -> Self:
-        self._start(self._accept)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-        if error is None and self._crashes:
-            raise ExceptionGroup("the tests' provider itself failed", self._crashes)
-
-    @property
-    def origin(self) -> str:
-        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
-
-    def close(self) -> None:
-        """Let go of everything: the port, the connections, and who hangs on them."""
-        self.leaving.set()
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        with self.changed:
-            for wire in self._wires.values():
-                wire.interrupt()
-        for thread in self._threads:
-            thread.join(PATIENCE)
-        self._listening.close()
-
-    def wait_for(
-        self, wanted: int | Callable[[], Any], what: str = "", timeout: float = PATIENCE
-    ) -> None:
-        """Block until a condition holds, looked at after each change; or until so many connections
-        (`Untouched`) or requests (`ProviderServer`) came.
-
-        Raises:
-            AssertionError: it never did.
-        """
-        holds = (lambda: self._count() >= wanted) if isinstance(wanted, int) else wanted
-        with self.changed:
-            if not self.changed.wait_for(holds, timeout):
-                raise AssertionError(f"never happened: {what or wanted}; came: {self._count()}")
-
-    def _count(self) -> int:
-        return self.connections
-
-    def serve(self, wire: Wire) -> None:
-        """What is done with a connection."""
-        wire.finish()
-
-    def _accept(self) -> None:
-        while not self.leaving.is_set():
-            try:
-                connected, _ = self._listening.accept()
-            except OSError:
-                return
-            with self.changed:
-                self.connections += 1
-                number = self.connections
-                self.changed.notify_all()
-            self._start(functools.partial(self._connected, connected, number))
-
-    def _connected(self, connected: socket.socket, number: int) -> None:
-        with connected:
-            # Here and not where it is accepted: a handshake may take its time, or never end.
-            wire = Wire(connected, number)
-            with self._known(wire):
-                if self._tls is None:
-                    self.serve(wire)
-                    return
-                with contextlib.suppress(OSError):
-                    wire.socket = self._tls.wrap_socket(connected, server_side=True)
-                    with wire.socket:
-                        self.serve(wire)
-
-    @contextlib.contextmanager
-    def _known(self, wire: Wire) -> Iterator[None]:
-        with self.changed:
-            self._wires[wire.number] = wire
-            if self.leaving.is_set():
-                wire.interrupt()
-        try:
-            yield
-        finally:
-            with self.changed:
-                del self._wires[wire.number]
-                self.changed.notify_all()
-
-    def _start(self, work: Callable[[], None]) -> None:
-        def run() -> None:
-            try:
-                work()
-            except Exception as error:
-                self._crashes.append(error)
-
-        thread = threading.Thread(target=run, daemon=True)
-        self._threads.append(thread)
-        thread.start()
-
-
-class Untouched(Listener):
-    """A port to which nobody should connect; `connections` counts who did."""
 
 
 class ProviderServer(Listener):

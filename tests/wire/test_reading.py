@@ -15,6 +15,7 @@ from PIL import Image
 
 from daemon.testing import tiny_image
 from tests.wire import answers, failures, faults
+from tests.wire.envelopes import data_url
 from tests.wire.jobs import job
 from tests.wire.pictures import picture
 from tests.wire.server import ProviderServer
@@ -69,7 +70,7 @@ def test_pictures_come_as_many_and_as_large_as_asked(
 
 def test_an_edit_arrives_with_all_its_files(server: ProviderServer, client: openai.OpenAI) -> None:
     images = [("a.png", tiny_image("red"), "image/png"), ("b.png", tiny_image("blue"), "image/png")]
-    answer = client.images.edit(
+    answer: Any = client.images.edit(
         model="paper-1",
         prompt="a fox\r\n--in the snow",
         image=images,
@@ -119,7 +120,7 @@ def test_pictures_come_in_chat_completions(client: openai.OpenAI) -> None:
     message = answer.choices[0].message
     assert message.content == "Here you are."
     images: Any = getattr(message, "images", None)
-    assert images[0]["image_url"]["url"] == answers.data_url(picture(1))
+    assert images[0]["image_url"]["url"] == data_url(picture(1))
 
 
 def test_models_are_listed(client: openai.OpenAI) -> None:
