@@ -85,16 +85,18 @@ def test_what_came_can_be_waited_for(server: ProviderServer, client: httpx.Clien
 
 
 def test_closing_it_lets_those_go_who_hang() -> None:
+    closing = ProviderServer()
+
     def ask() -> None:
         with pytest.raises(httpx.TransportError):
-            httpx.post(f"{server.base_url}/images", json=FOX, trust_env=False, timeout=20)
+            httpx.post(f"{closing.base_url}/images", json=FOX, trust_env=False, timeout=20)
 
-    with ProviderServer() as server:
-        server.script(faults.hang(), faults.drip(every=60))
+    with closing:
+        closing.script(faults.hang(), faults.drip(every=60))
         asking = [threading.Thread(target=ask) for _ in range(2)]
         for one in asking:
             one.start()
-        server.wait_for(2)
+        closing.wait_for(2)
     for one in asking:
         one.join(5)
         assert not one.is_alive()
