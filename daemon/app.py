@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import structlog
@@ -23,33 +24,32 @@ import structlog
 from daemon.archivist import Archivist, open_log
 from daemon.blobs import BlobStore
 from daemon.clock import Clock, SystemClock
-from daemon.context import Services
 from daemon.deadlines import left_over
 from daemon.disk import Disk
-from daemon.errors import LogCorrupt, LogFailed, UsageError
-from daemon.eventlog import EventLog, FileEventLog
-from daemon.events import (
-    ArtifactSaved,
-    DaemonStarted,
-    DaemonStopped,
-    Event,
-    Recorded,
-)
-from daemon.exchange import Lanes, Workbench
+from daemon.entries import load_configuration
+from daemon.errors import LogCorrupt, LogFailed
+from daemon.eventlog import FileEventLog
+from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
+from daemon.exchange import Workbench
 from daemon.gallery import Describe, Gallery
+from daemon.gates import Gates
+from daemon.housekeeping import clean_staging, make_folders, sweep
 from daemon.intake import Intake
 from daemon.locks import RootLock
 from daemon.looking import Looker
+from daemon.net import Network
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import Door
 from daemon.results import ResultFolder
+from daemon.roster import Roster
 from daemon.runner import Runner
+from daemon.services import Services
 from daemon.settings import Settings
 from daemon.state import State
 from handlers.contract import Handler
-from handlers.wire import Provider
+from handlers.wire import Adapter, Provider
 
 EXIT_OK, EXIT_BROKEN, EXIT_OPEN, EXIT_LOG = 0, 1, 3, 5
 
@@ -58,18 +58,38 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
-    """Who does the work: handlers by task, providers by name."""
+    """Who does the work: handlers by task, embedded providers by name, adapters by api."""
 
     handlers: Mapping[str, Handler]
     providers: Mapping[str, Provider]
+    adapters: Mapping[str, Adapter] = field(default_factory=dict)
 
 
 def find_plugins() -> Plugins:
-    """Every handler and provider that is installed."""
+    """Every handler, provider and adapter that is installed."""
     from handlers import find_handlers
-    from handlers.providers import find_providers
+    from handlers.providers import find_adapters, find_providers
 
-    return Plugins(find_handlers(), find_providers())
+    return Plugins(find_handlers(), find_providers(), find_adapters())
+
+
+def roster_of(
+    settings: Settings,
+    plugins: Plugins,
+    clock: Clock | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Roster:
+    """Who answers calls on a root, by its settings and the user's configuration.
+
+    Args:
+        settings: the root's.
+        plugins: who is installed.
+        clock: the machine's own, if left out.
+        environment: `os.environ`, if left out.
+    """
+    environment = os.environ if environment is None else environment
+    load = partial(load_configuration, settings.root, environment)
+    return Roster(settings, plugins.providers, plugins.adapters, load, clock or SystemClock())
 
 
 def door_of(settings: Settings, handlers: Mapping[str, Handler]) -> Door:
@@ -112,6 +132,7 @@ class App:
         Raises:
             RootBusy: another daemon serves this root.
         """
+        _leave_no_core()
         make_folders(self._settings)
         lock = RootLock(self._settings.lock)
         lock.take()
@@ -140,6 +161,7 @@ class App:
                 parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname())
             )
             _log.info("serving", root=str(self._settings.root), pid=os.getpid())
+            parts.roster.tell()
             parts.runner.begin()
             parts.publisher.settle_all()
             try:
@@ -169,6 +191,12 @@ class App:
             paused=state.paused,
             resumed=self._resumed,
         )
+        network = Network(
+            max_answer_bytes=settings.max_answer_bytes,
+            max_media_bytes=settings.max_media_bytes,
+            trust_env=settings.trust_env,
+        )
+        roster = roster_of(settings, self._plugins, clock)
         gallery = Gallery(settings.root, settings.output, media_staging, blobs, _decoder(settings))
         sweep(state, log, blobs, gallery)
         workbench = Workbench(max(2, os.cpu_count() or 2))
@@ -180,17 +208,20 @@ class App:
             disk=disk,
             gallery=gallery,
             workbench=workbench,
-            lanes=Lanes(settings.provider_concurrency),
-            providers=self._plugins.providers,
+            gates=Gates(settings.provider_concurrency, clock),
+            network=network,
+            roster=roster,
             stopping=asyncio.Event(),
         )
         door = door_of(settings, self._plugins.handlers)
         recall = Recall(log, blobs, door)
         runner = Runner(services, state, recall, self._plugins.handlers)
         pauses = Pauses(settings.inbox, runner.pause)
-        pauses.begin(self._plugins.providers)
+        pauses.begin(roster.names())
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
-        intake = Intake(settings, clock, log, state, looker, blobs, disk, publisher, recall, pauses)
+        intake = Intake(
+            settings, clock, log, state, looker, blobs, disk, publisher, recall, pauses, roster
+        )
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)
@@ -199,7 +230,7 @@ class App:
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
-        return _Parts(log, publisher, runner, intake, workbench, disk, archivist)
+        return _Parts(log, publisher, runner, intake, roster, workbench, network, disk, archivist)
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
@@ -295,6 +326,7 @@ class App:
         if parts.archivist is not None:
             await parts.archivist.close()
         parts.workbench.close()
+        await parts.network.close()
         _log.info("stopped")
 
 
@@ -304,12 +336,21 @@ class _Parts:
     publisher: Publisher
     runner: Runner
     intake: Intake
+    roster: Roster
     workbench: Workbench
+    network: Network
     disk: Disk
     archivist: Archivist | None
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
+
+
+def _leave_no_core() -> None:
+    """Have a crash of this process leave no image of its memory on the disk: there are keys in
+    it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
 
 
 def _calm_collector() -> None:
@@ -325,55 +366,6 @@ def _decoder(settings: Settings) -> Describe:
     from handlers.media.decoding import describe
 
     return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
-
-
-def sweep(state: State, log: EventLog, blobs: BlobStore, gallery: Gallery) -> None:
-    """Remove what a crash left between a file and the event that was to tell of it."""
-    blobs.sweep()
-    jobs = [state.jobs[job] for job in state.open_jobs]
-    steps = [log.get(sequence).event for job in jobs for sequence in job.journal]
-    recorded = {step.artifact["path"] for step in steps if isinstance(step, ArtifactSaved)}
-    gallery.sweep({job.id: job.number_before for job in jobs}, recorded)
-
-
-def make_folders(settings: Settings) -> None:
-    """Make what a root needs and does not have.
-
-    Raises:
-        UsageError: it cannot be made there.
-    """
-    for folder in (
-        settings.inbox,
-        settings.blobs,
-        settings.private / "staging",
-        settings.output / "images",
-        settings.output / "videos",
-    ):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"{folder} cannot be made: {(error.strerror or '').lower()}") from None
-
-
-def clean_staging(settings: Settings) -> tuple[Path, Path]:
-    """Empty the folders where files are made before they are put in place.
-
-    Returns:
-        The one on the inbox's filesystem, and the one on the output root's.
-    """
-    staging = settings.private / "staging"
-    for_results = _staging_for(settings.inbox, staging)
-    for_media = _staging_for(settings.output, staging)
-    for folder in {staging, for_results, for_media}:
-        folder.mkdir(exist_ok=True)
-        for left in folder.iterdir():
-            left.unlink()
-    return for_results, for_media
-
-
-def _staging_for(target: Path, staging: Path) -> Path:
-    """A file can only be renamed within its filesystem."""
-    return staging if staging.stat().st_dev == target.stat().st_dev else target / ".darkroom"
 
 
 @contextlib.contextmanager

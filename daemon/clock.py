@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import time
@@ -44,6 +45,10 @@ class Clock(Protocol):
         """An id nobody had before, sortable by time: a ULID. From any thread."""
         ...
 
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
 
 class SystemClock:
     """The machine's own time.
@@ -61,6 +66,9 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     def stamp(self) -> str:
         millisecond = time.time_ns() // 1_000_000

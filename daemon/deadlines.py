@@ -10,9 +10,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from daemon.clock import Clock, rfc3339
+from daemon.envelope import Envelope
 from daemon.errors import Problem
 from daemon.jobs import Job
-from daemon.requests import Envelope
 from daemon.schedule import Heap
 
 

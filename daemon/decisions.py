@@ -78,6 +78,19 @@ class Start(NamedTuple):
     job: str
 
 
+class Next(NamedTuple):
+    """The attempt that follows one that failed."""
+
+    due: str
+    """When (RFC 3339)."""
+    counts: bool = True
+    """Whether the one that failed counts as an attempt."""
+    provider: str | None = None
+    """Who is asked, where several may be."""
+    hold: str | None = None
+    """Until when (RFC 3339) the one that failed is left alone, with all its jobs."""
+
+
 class Run(NamedTuple):
     """What one run of a handler came to, as far as the job's end tells of it."""
 
@@ -98,12 +111,14 @@ class Succeed(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fail:
-    """The handler failed; `due` (RFC 3339) is when to try again, None for never."""
+    """The handler failed; `after` is the next attempt, None for never. `provider` is who was
+    asked."""
 
     job: str
     run: Run
     problem: Problem
-    due: str | None = None
+    after: Next | None = None
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,8 +269,18 @@ def _start(job: Job) -> tuple[Event, ...]:
 
 
 def _failed(job: Job, command: Fail) -> Event:
-    if command.due is not None:
-        return JobRetrying(job.attempt, command.problem.to_json(), command.due)
+    after = command.after
+    if after is not None:
+        moved = after.provider is not None
+        return JobRetrying(
+            job.attempt,
+            command.problem.to_json(),
+            after.due,
+            after.counts,
+            command.provider if moved else None,
+            after.provider,
+            after.hold,
+        )
     return _ended(JobFailed, job, command.run, command.problem)
 
 
@@ -270,7 +295,7 @@ def _cancelled(job: Job, run: Run) -> Event:
 
 def _ended(kind: type[JobEnded], job: Job, run: Run, problem: Problem | None) -> JobEnded:
     return kind(
-        provider=run.provider or job.provider,
+        provider=run.provider or job.provider or None,
         model=run.model,
         artifacts=list(run.artifacts),
         references=list(run.references),

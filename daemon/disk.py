@@ -24,6 +24,9 @@ from handlers.contract import HandlerError
 RESERVE = 64 << 10
 """Bytes of the reserve; no more than a sixteenth of the floor."""
 
+_PATIENCE = 5.0
+"""Seconds between two tries to write what must not be lost."""
+
 Reply = TypeVar("Reply")
 _log = structlog.get_logger(__name__)
 
@@ -117,8 +120,12 @@ class Disk:
         with contextlib.suppress(OSError), self._reserve.open("wb") as file:
             os.posix_fallocate(file.fileno(), 0, max(4096, min(RESERVE, floor // 16)))
 
-    async def patiently(self, work: Callable[[], Reply]) -> Reply:
+    async def patiently(self, work: Callable[[], Reply], *, hold: bool = False) -> Reply:
         """Run something that writes, in a thread; where the disk is full, wait until it is not.
+
+        Args:
+            work: what writes.
+            hold: never give up: what is to be written was paid for.
 
         Raises:
             HandlerError: `disk_full`, where there is room by our measure but not for this.
@@ -130,17 +137,25 @@ class Disk:
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise
-                await self.wait_for_room("media")
+                await self.wait_for_room("media", hold=hold)
             except LogFull:
-                await self.wait_for_room("the event log")
+                await self.wait_for_room("the event log", hold=hold)
 
-    async def wait_for_room(self, purpose: str) -> None:
+    async def wait_for_room(self, purpose: str, *, hold: bool = False) -> None:
         """After a write found the disk full: wait until there is room again.
+
+        Args:
+            purpose: what the room is for.
+            hold: where there is room by our measure, wait a while all the same.
 
         Raises:
             HandlerError: `disk_full`: there is more room than the floor, and it was not enough.
         """
         self.check()
+        if not self.paused and hold:
+            _log.warning("what was paid for waits for room on the disk", purpose=purpose)
+            await asyncio.sleep(_PATIENCE)
+            return
         if not self.paused:
             raise HandlerError(
                 "disk_full",

@@ -7,8 +7,8 @@ from collections import Counter
 
 import structlog
 
+from daemon.asking import DryRun
 from daemon.clock import Clock
-from daemon.context import DryRun
 from daemon.errors import LogError, Problem, problem_of
 from daemon.jobs import Job
 from handlers.contract import HandlerError

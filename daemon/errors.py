@@ -34,6 +34,37 @@ RETRYABLE: frozenset[ErrorCode] = frozenset(
 FRESH_ON_RETRY: frozenset[ErrorCode] = frozenset({"unreadable_media", "no_media"})
 """Codes where a recorded answer itself was no good: a retry asks for another one."""
 
+FALLS_OVER: frozenset[ErrorCode] = frozenset(
+    {
+        "provider_unavailable",
+        "provider_rate_limited",
+        "provider_auth",
+        "provider_quota",
+        # Nobody was asked, and the next one may be able:
+        "provider_not_found",
+        "not_supported",
+        "config_missing",
+        "config_invalid",
+    }
+)
+"""Codes with which a request that names several providers goes to the next of them."""
+
+RESUMES: frozenset[ErrorCode] = frozenset(
+    {
+        "download_failed",
+        "provider_timeout",
+        "provider_unavailable",
+        "provider_rate_limited",
+        "provider_auth",
+        "config_missing",
+        "config_invalid",
+        "disk_full",
+        "internal",
+    }
+)
+"""Codes that end an attempt at a call that the provider took, but not the call: the next attempt
+goes on asking for it, and pays for no other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:
@@ -53,6 +84,8 @@ class Problem:
     retryable: bool = False
     faults: tuple[Fault, ...] = ()
     http: Mapping[str, Json] | None = None
+    wait: float | None = None
+    """Seconds after which the provider wants to be asked again; it is no part of the JSON."""
 
     def to_json(self) -> dict[str, Json]:
         """The object as it stands in events and results."""
@@ -69,7 +102,10 @@ class Problem:
 def problem_of(error: HandlerError) -> Problem:
     """The problem that a handler's or a provider's failure is."""
     retryable = error.code in RETRYABLE if error.retryable is None else error.retryable
-    return Problem(error.code, error.message, error.hints, retryable, http=error.http)
+    faults = tuple(Fault(pointer, message) for pointer, message in error.faults)
+    return Problem(
+        error.code, error.message, error.hints, retryable, faults, error.http, error.wait
+    )
 
 
 def error_of(problem: Mapping[str, Json]) -> HandlerError:
@@ -79,6 +115,7 @@ def error_of(problem: Mapping[str, Json]) -> HandlerError:
         problem["message"],
         hints=problem["hints"],
         retryable=problem["retryable"],
+        faults=[(fault["pointer"], fault["message"]) for fault in problem["faults"]],
         http=problem["http"],
     )
 

@@ -144,12 +144,20 @@ class JobStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class JobRetrying(Event):
-    """The attempt failed; the next is due at `due` (RFC 3339)."""
+    """The attempt failed; the next is due at `due` (RFC 3339).
+
+    It does not count where the provider only asked for patience, or where another provider is
+    tried instead: `provider` is the one that failed, `next_provider` the one that is asked next.
+    Until `hold` (RFC 3339) no job is started for the one that failed."""
 
     TYPE: ClassVar[str] = "darkroom.job.retrying.v1"
     attempt: int
     error: Mapping[str, Json]
     due: str
+    counts: bool = True
+    provider: str | None = None
+    next_provider: str | None = None
+    hold: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +213,8 @@ class JobCancelled(JobEnded):
 
 @dataclass(frozen=True, slots=True)
 class ProviderRequested(Event):
-    """A call is about to leave. `digest` is the SHA-256 of the whole call, its inputs included."""
+    """A call is about to leave. `digest` is the SHA-256 of what is asked for, inputs included;
+    with an `idempotency_key` the provider does a call that comes twice once."""
 
     TYPE: ClassVar[str] = "darkroom.provider.requested.v1"
     step: str
@@ -215,6 +224,23 @@ class ProviderRequested(Event):
     paid: bool
     digest: str
     attempt: int
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAccepted(Event):
+    """The provider took a call, which is never sent again: what is left is to ask how far it is
+    (`ticket`), or to fetch what it made (`media`: each a blob that is durable already, or the URL
+    at which it lies)."""
+
+    TYPE: ClassVar[str] = "darkroom.provider.accepted.v1"
+    step: str
+    attempt: int
+    ticket: Mapping[str, Json] | None
+    media: Sequence[Mapping[str, Json]]
+    model: str | None
+    usage: Mapping[str, Json] | None
+    warnings: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)

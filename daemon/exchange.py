@@ -5,33 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, assert_never
 
 import structlog
 
-from daemon.journal import lost_answer
-from handlers.contract import Call, HandlerError, Json, Outcome
-from handlers.wire import Compute, Effect, HttpCall, Provider, Ticket
+from daemon.clock import Clock
+from daemon.net import Network, NotAnswered
+from daemon.patience import send_patiently
+from daemon.sending import Sent, lost_answer
+from daemon.sites import Site
+from handlers.contract import HandlerError, Json, Outcome
+from handlers.wire import Compute, Effect, HttpCall, HttpReply, Pending, Provider, Ticket
 
 Reply = TypeVar("Reply")
 _log = structlog.get_logger(__name__)
-
-
-class Lanes:
-    """How many calls each provider gets at once.
-
-    Args:
-        limit: calls at once, for each.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._lanes: dict[str, asyncio.Semaphore] = {}
-
-    def of(self, provider: str) -> asyncio.Semaphore:
-        """The lane of a provider."""
-        return self._lanes.setdefault(provider, asyncio.Semaphore(self._limit))
 
 
 class Workbench:
@@ -62,68 +51,138 @@ def _without_stop_iteration(function: Callable[[], Reply]) -> Reply:
         raise RuntimeError("the function raised StopIteration") from error
 
 
-async def exchange(provider: Provider, call: Call, workbench: Workbench, timeout: float) -> Outcome:
-    """Have a provider answer a call.
+@dataclass(frozen=True, slots=True)
+class Means:
+    """With what the effects of a provider are performed."""
+
+    workbench: Workbench
+    network: Network
+    clock: Clock
+    site: Site | None = None
+    """Where the provider answers; None for one that asks nobody."""
+
+
+async def exchange(
+    provider: Provider, effects: Generator[Effect, Json, Reply], means: Means, timeout: float
+) -> Reply:
+    """Have a provider answer: drive what its `submit` or `resume` gave.
 
     Args:
         provider: who.
-        call: what.
-        workbench: where it computes.
-        timeout: seconds it may take.
+        effects: what it wants done.
+        means: with what.
+        timeout: seconds that one effect may take.
 
     Raises:
         HandlerError: it refused or failed; `ambiguous_submit` where it is paid and nobody can
             know whether the call was done.
     """
+    driver = _Driver(provider, means, timeout)
     try:
-        async with asyncio.timeout(timeout):
-            return await _drive(provider.submit(call), workbench)
-    except HandlerError:
-        raise
-    except TimeoutError:
-        if provider.paid:
-            raise lost_answer(provider.name) from None
-        raise HandlerError(
-            "provider_timeout", f"{provider.name} did not answer within {timeout:g} s"
-        ) from None
+        return await driver.drive(effects)
+    except HandlerError as error:
+        if not provider.paid:
+            raise
+        raise driver.sent.judge(error, provider.name, idempotent=provider.idempotent) from None
     except Exception as error:
         _log.exception("a provider broke", provider=provider.name)
-        if provider.paid:
+        if provider.paid and driver.may_have_paid:
             raise lost_answer(provider.name) from error
         raise HandlerError(
             "internal",
             f"the provider {provider.name} broke: {type(error).__name__}",
             hints=["This is a fault of darkroom or of a plug-in; the diagnostics tell where."],
         ) from error
+    finally:
+        effects.close()
 
 
-async def _drive(
-    effects: Generator[Effect, Json, Outcome | Ticket], workbench: Workbench
-) -> Outcome:
-    step = partial(effects.send, None)
-    while True:
+class _Driver:
+    """Performs the effects of one exchange, and remembers what left.
+
+    Args:
+        provider: whose they are.
+        means: with what.
+        timeout: seconds that one of them may take.
+    """
+
+    def __init__(self, provider: Provider, means: Means, timeout: float) -> None:
+        self._provider = provider
+        self._means = means
+        self._timeout = timeout
+        self._computed = False
+        self.sent = Sent()
+
+    @property
+    def may_have_paid(self) -> bool:
+        """Whether something may have been done that costs money, as far as anybody knows. What a
+        provider that sent nothing did in its own thread is its own business."""
+        return self.sent.unknown or (self._computed and not self.sent.calls)
+
+    async def drive(self, effects: Generator[Effect, Json, Reply]) -> Reply:
+        step = partial(effects.send, None)
+        while True:
+            try:
+                effect = step()
+            except StopIteration as end:
+                answer: Reply = end.value
+                return _checked(answer)
+            try:
+                reply = await self._perform(effect)
+            except Exception as error:
+                step = partial(effects.throw, error)  # the provider may know what it means
+            else:
+                step = partial(effects.send, reply)
+
+    async def _perform(self, effect: Effect) -> Json:
+        match effect:
+            case Compute():
+                return await self._compute(effect)
+            case HttpCall():
+                return await self._call(effect)
+        assert_never(effect)
+
+    async def _compute(self, effect: Compute) -> Json:
+        self._computed = True
         try:
-            effect = step()
-        except StopIteration as end:
-            return _checked(end.value)
+            async with asyncio.timeout(self._timeout):
+                return await self._means.workbench.run(effect.function)
+        except TimeoutError:
+            if self._provider.paid and self.may_have_paid:
+                self.sent.lost()
+            raise _too_slow(self._provider.name, self._timeout) from None
+
+    async def _call(self, call: HttpCall) -> HttpReply:
+        """Send a call: one that is free as often as it takes, within reason; one that can cost
+        money again only while no connection was made."""
+        site, means = self._means.site, self._means
+        if site is None:
+            raise HandlerError("config_missing", f"{self._provider.name} has no address")
+        send = partial(means.network.call, site, call, self._timeout)
         try:
-            reply = await _perform(effect, workbench)
-        except Exception as error:
-            step = partial(effects.throw, error)  # the provider may know what it means
-        else:
-            step = partial(effects.send, reply)
+            reply = await send_patiently(send, means.clock, repeats=call.creates is None)
+        except NotAnswered as error:
+            if call.creates is not None and error.sent:
+                self.sent.lost()
+            raise self._unanswered(error) from None
+        if call.creates is not None:
+            self.sent.replied(reply.status, call.creates)
+        return reply
+
+    def _unanswered(self, error: NotAnswered) -> HandlerError:
+        return HandlerError(
+            "provider_timeout" if error.timed_out else "provider_unavailable",
+            f"{self._provider.name} did not answer: {error}",
+            hints=["Check the base URL, the network, the proxy and the certificate."],
+            retryable=True,
+        )
 
 
-async def _perform(effect: Effect, workbench: Workbench) -> Json:
-    match effect:
-        case Compute():
-            return await workbench.run(effect.function)
-        case HttpCall():
-            raise NotImplementedError
-    assert_never(effect)
+def _checked(value: Reply) -> Reply:
+    if isinstance(value, Outcome | Ticket | Pending):
+        return value
+    raise TypeError(f"a provider must return an Outcome, not {type(value).__name__}")
 
 
-def _checked(value: Json) -> Outcome:
-    if not isinstance(value, Outcome):
-        raise TypeError(f"a provider must return an Outcome, not {type(value).__name__}")
-    return value
+def _too_slow(provider: str, seconds: float) -> HandlerError:
+    return HandlerError("provider_timeout", f"{provider} did not answer within {seconds:g} s")

@@ -31,6 +31,7 @@ from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import body_digest
 from daemon.results import without_result
+from daemon.roster import Roster
 from daemon.settings import Settings
 from daemon.state import State
 from handlers.contract import HandlerError
@@ -73,6 +74,7 @@ class Intake:
         publisher: who writes and removes results.
         recall: who keeps requests for those who run them.
         pauses: who is told of PAUSE files.
+        roster: who is asked where a request does not say.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Intake:
         publisher: Publisher,
         recall: Recall,
         pauses: Pauses,
+        roster: Roster,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -97,6 +100,7 @@ class Intake:
         self._disk = disk
         self._publisher = publisher
         self._recall = recall
+        self._roster = roster
         self._woken = asyncio.Event()
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
@@ -280,7 +284,7 @@ class Intake:
             request_sha256=look.request_sha256,
             content_sha256=look.key,
             task=request.task,
-            provider=envelope.provider or self._settings.provider,
+            provider=next(iter(envelope.providers), None) or self._roster.default(request.task),
             request_id=envelope.id,
             body_sha256=body_digest(request.raw) if envelope.id is not None else None,
             request=look.raw,

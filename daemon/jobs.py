@@ -21,6 +21,7 @@ from daemon.events import (
     JobRetryRequested,
     JobStarted,
     JobSucceeded,
+    ProviderAccepted,
     ProviderAnswered,
     ProviderRequested,
     Recorded,
@@ -46,6 +47,7 @@ class Job(NamedTuple):
     """The request's name, relative to the inbox."""
     task: str
     provider: str
+    """Who is asked in this attempt; empty where that could not be chosen yet."""
     status: Status
     version: int
     """How many events its stream has."""
@@ -80,6 +82,8 @@ class Job(NamedTuple):
     """When it must have ended (RFC 3339); None for whenever."""
     matched: tuple[str, ...] = ()
     """Names other than its own that it answers as well; no event of its own stream says so."""
+    released: int = 0
+    """The sequence of the last `job.retrying`, or 0: failures from before it bind nobody."""
 
     @property
     def ended(self) -> bool:
@@ -123,14 +127,18 @@ def _started(_: Job, __: int, event: JobStarted) -> _Change:
     return {"status": "running", "attempt": event.attempt, "runs": event.run, "due": None}
 
 
-def _retrying(_: Job, __: int, event: JobRetrying) -> _Change:
-    return {
+def _retrying(job: Job, sequence: int, event: JobRetrying) -> _Change:
+    change: _Change = {
         "status": "retrying",
-        "attempt": event.attempt + 1,
+        "attempt": event.attempt + event.counts,
         "runs": 0,
         "due": event.due,
         "error": event.error["code"],
+        "released": sequence,
     }
+    if event.next_provider is None:
+        return change
+    return {**change, "provider": event.next_provider, "journal": (*job.journal, sequence)}
 
 
 def _cancelling(_: Job, __: int, ___: JobCancelRequested) -> _Change:
@@ -168,9 +176,10 @@ def _requested(job: Job, sequence: int, _: ProviderRequested) -> _Change:
     return {"journal": (*job.journal, sequence)}
 
 
-def _answered(job: Job, sequence: int, event: ProviderAnswered) -> _Change:
-    media = tuple(medium["sha256"] for medium in event.media)
-    return {"journal": (*job.journal, sequence), "hold": (*job.hold, *media)}
+def _answered(job: Job, sequence: int, event: ProviderAccepted | ProviderAnswered) -> _Change:
+    media = (medium.get("sha256") for medium in event.media)
+    new = dict.fromkeys(digest for digest in media if digest and digest not in job.hold)
+    return {"journal": (*job.journal, sequence), "hold": (*job.hold, *new)}
 
 
 def _saved(job: Job, sequence: int, event: ArtifactSaved) -> _Change:
@@ -186,6 +195,7 @@ _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobFailed: _ended,
     JobCancelled: _ended,
     ProviderRequested: _requested,
+    ProviderAccepted: _answered,
     ProviderAnswered: _answered,
     ArtifactSaved: _saved,
 }

@@ -15,6 +15,8 @@ from typing import TextIO, cast
 import structlog
 from structlog.typing import Processor
 
+from daemon.redaction import SIEVE
+
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -52,12 +54,13 @@ def configure_logs(level: str = "info") -> None:
 
 
 class _Diagnostics:
-    """stderr, unbuffered; what cannot be written is lost. It may be a file on the disk that is
-    just running full, or a pipe that nobody reads any more: no reason for the daemon to end."""
+    """stderr, unbuffered, and without keys, whoever put them there. What cannot be written is lost:
+    it may be a file on the disk that is just running full, or a pipe that nobody reads any more; no
+    reason for the daemon to end."""
 
     def write(self, text: str) -> None:
         with contextlib.suppress(OSError):
-            os.write(2, text.encode("utf-8", "backslashreplace"))
+            os.write(2, SIEVE.text(text).encode("utf-8", "backslashreplace"))
 
     def flush(self) -> None:
         """Nothing is kept back."""

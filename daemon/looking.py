@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from daemon.blobs import LONG, without_long_strings
+from daemon.envelope import MAX_LABELS
 from daemon.errors import BadRequest, Problem
 from daemon.files import (
     NO_SIGNATURE,
@@ -24,7 +25,7 @@ from daemon.files import (
     status_beneath,
     text_to_name,
 )
-from daemon.requests import MAX_LABELS, PLANNED_TASKS, Door, Request, digests_of
+from daemon.requests import PLANNED_TASKS, Door, Request, digests_of
 from daemon.strictjson import parse_json
 from handlers.contract import Json
 

@@ -8,6 +8,7 @@ spellings in which a key travels, and by the patterns that keys commonly have.
 from __future__ import annotations
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from typing import TypeVar
@@ -98,11 +99,11 @@ class Sieve:
 
 
 def spellings(value: str) -> set[str]:
-    """A secret as it may turn up: as it is, in a URL, and in base64 (as in Basic authorization,
-    from each of the three places at which it may begin there)."""
+    """A secret as it may turn up: as it is, in JSON, in a URL, and in base64 (as in Basic
+    authorization, from each of the three places at which it may begin there)."""
     if len(value) < SHORTEST:
         return set()
-    found = {value, quote(value, safe=""), quote_plus(value)}
+    found = {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + value.encode()).decode()
         start = (before * 4 + 2) // 3  # characters that also tell of the bytes before

@@ -9,26 +9,19 @@ import difflib
 import hashlib
 import json
 import posixpath
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Annotated, Any, ClassVar, NamedTuple
+from typing import NamedTuple
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from daemon.clock import normal_rfc3339
+from daemon.envelope import NOT_YET, Envelope
 from daemon.errors import BadRequest, Fault
 from daemon.strictjson import MAX_FAULTS, WHITE, fault_at, parse_json
 from handlers.contract import Handler, Json, TaskRequest
-
-MAX_LABELS = 8 << 10
-"""Bytes of JSON in `labels`, which every event of the job's end carries."""
-
-MAX_DEADLINE = 10 * 366 * 24 * 3600
-"""Seconds: ten years."""
 
 PLANNED_TASKS = frozenset(
     {
@@ -59,96 +52,6 @@ class Request(NamedTuple):
     """The whole object, as it was dropped."""
     folder: str | None = None
     """Where to save, relative to the output root; None for the folder of each kind."""
-
-
-# ---------------------------------------------------------------- the envelope
-
-
-def _safe_prefix(text: str) -> str:
-    """A file name's beginning out of what somebody typed: "hero shot.png" -> "hero-shot"."""
-    if "/" in text or "\0" in text:
-        raise ValueError("a prefix names no folder; use out_dir for that")
-    stem = re.sub(r"\.(png|jpe?g|webp|mp4|webm|mov)$", "", text.strip(), flags=re.IGNORECASE)
-    safe = re.sub(r"[^\w.+-]+", "-", stem).strip("-.")[:80]
-    safe = safe.encode()[:160].decode("utf-8", "ignore")  # the name has other parts to hold
-    if not safe:
-        raise ValueError("nothing of it can be used in a file's name")
-    return safe
-
-
-def _small_labels(labels: dict[str, Json]) -> dict[str, Json]:
-    if len(json.dumps(labels)) > MAX_LABELS:
-        raise ValueError(f"larger than {MAX_LABELS} bytes")
-    return labels
-
-
-class Envelope(BaseModel):
-    """The fields that every task takes."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"filename": "prefix", "timeoutMs": "timeout"}
-    )
-
-    id: str | None = Field(
-        None,
-        min_length=1,
-        max_length=200,
-        description="Your own id for this request: the same id and body is answered once.",
-    )
-    provider: str | None = Field(
-        None, min_length=1, description="Which provider, by its name in the configuration."
-    )
-    model: str | None = Field(None, min_length=1, description="Which of the provider's models.")
-    endpoint: str | None = Field(None, min_length=1, description="The provider's path, if odd.")
-    extra: dict[str, Any] | None = Field(
-        None, description="Fields merged last into the provider's body, untouched."
-    )
-    out_dir: str | None = Field(
-        None,
-        min_length=1,
-        max_length=1000,
-        description='Where to save, as "tmp/images/shoes".',
-    )
-    prefix: Annotated[str, AfterValidator(_safe_prefix)] | None = Field(
-        None, min_length=1, max_length=300, description="How the names of saved files begin."
-    )
-    max_attempts: int | None = Field(None, ge=1, le=100, description="Attempts before it fails.")
-    timeout: float | None = Field(
-        None, gt=0, le=86400, description="Seconds that one call may take."
-    )
-    priority: int = Field(0, ge=-100, le=100, description="Those with more go first.")
-    not_before: Annotated[str, AfterValidator(normal_rfc3339)] | None = Field(
-        None,
-        max_length=100,
-        description="When to start at the earliest, as 2026-11-22T10:00:00+01:00 (RFC 3339).",
-    )
-    deadline_seconds: float | None = Field(
-        None,
-        gt=0,
-        le=MAX_DEADLINE,
-        description="Seconds from its acceptance after which it is not wanted any more.",
-    )
-    dry_run: bool = Field(False, description="Check everything, call nobody.")
-    labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
-        default_factory=dict, description="Anything of yours; echoed in events and the result."
-    )
-
-
-NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
-    {
-        "extra_json": (None, "extra fields as text"),
-        "extra_json_file": (None, "extra fields from a file"),
-        "poll_interval": (None, "polling"),
-        "max_polls": (None, "polling"),
-        "download": (True, "way to leave media at the provider"),
-        "vars": (None, "templating"),
-        "after": (None, "dependencies between requests"),
-    }
-)
-"""Fields of the protocol that this version refuses rather than ignores, unless they hold their
-default: the default, and what they are for."""
 
 
 # ---------------------------------------------------------------- the door

@@ -15,19 +15,21 @@ from typing import Any
 
 import structlog
 
+from daemon.asking import DryRun
 from daemon.clock import parse_rfc3339
-from daemon.context import DryRun, JournaledContext, Services, Stream
+from daemon.context import JournaledContext
 from daemon.deadlines import Deadlines, is_late, last_attempt, too_late
 from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
 from daemon.endings import Teller, cause_of, problem_in, too_many_crashes
 from daemon.errors import BadRequest, Conflict, Problem
-from daemon.events import JobAccepted, JobRetryRequested, JobStarted, Recorded
+from daemon.events import JobAccepted, JobRetrying, JobRetryRequested, JobStarted, Recorded
 from daemon.jobs import Job
-from daemon.journal import MAY_BE_BILLED
 from daemon.recall import Recall
-from daemon.retries import next_attempt
+from daemon.retries import Failed, next_attempt
 from daemon.schedule import Schedule
+from daemon.services import Services
 from daemon.state import State
+from daemon.streams import Stream
 from handlers.contract import Handler
 
 _REST = 1.0
@@ -60,7 +62,8 @@ class Runner:
         self._state = state
         self._recall = recall
         self._handlers = handlers
-        self._schedule = Schedule(settings.concurrency, settings.provider_concurrency)
+        self._schedule = Schedule(settings.concurrency, services.roster.concurrency)
+        self._streaks: dict[str, int] = {}  # provider -> how often in a row it asked for patience
         self._deadlines = Deadlines()
         self._paused: frozenset[str | None] = frozenset()
         self._most = settings.concurrency + _UNWRITTEN
@@ -77,6 +80,7 @@ class Runner:
         """Put every open job on the schedule."""
         for job_id in self._state.open_jobs:
             self._line_up(self._state.jobs[job_id])
+            self._keep_off(self._state.jobs[job_id])
 
     def pause(self, providers: frozenset[str | None]) -> None:
         """Start nothing for these providers (None: for any at all) until this is called again."""
@@ -112,7 +116,15 @@ class Runner:
                     self._interrupt(job.id)
             elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
                 self._line_up(job)
+            if isinstance(recorded.event, JobRetrying) and recorded.event.hold is not None:
+                asked = recorded.event.provider or job.provider
+                self._schedule.hold(asked, recorded.event.hold)
         self._woken.set()
+
+    def _keep_off(self, job: Job) -> None:
+        """After a start: leave a provider alone that asked for patience, with all its jobs."""
+        if job.status == "retrying" and job.error == "provider_rate_limited" and job.due:
+            self._schedule.hold(job.provider, job.due)
 
     def _line_up(self, job: Job) -> None:
         """Have an open job wait for its turn, or end it, if a crash came before that."""
@@ -247,16 +259,36 @@ class Runner:
         except Exception as error:
             problem = problem_in(job, cause_of(error))
             if problem is not None:
+                if context is None:
+                    return Fail(job.id, Run(), problem)
                 return self._failure(stream.job, context, problem)
+        self._streaks.pop(job.provider, None)
         return Succeed(job.id, context.run() if context is not None else Run())
 
-    def _failure(self, job: Job, context: JournaledContext | None, problem: Problem) -> JobCommand:
-        settings = self._with.settings
-        allowed = context.max_attempts if context is not None else settings.max_attempts
-        due = next_attempt(problem, job.attempt, allowed, self._with.clock.now(), settings)
-        if due is not None and job.deadline is not None and due >= job.deadline:
-            problem, due = last_attempt(problem, due, job.deadline), None
-        return Fail(job.id, context.run() if context is not None else Run(), problem, due)
+    def _failure(self, job: Job, context: JournaledContext, problem: Problem) -> JobCommand:
+        """Try again, or fail."""
+        asked = context.provider or job.provider
+        failed = Failed(problem, job.attempt, asked, context.tried, self._in_a_row(job, problem))
+        after = next_attempt(
+            failed,
+            context.alternatives,
+            context.max_attempts,
+            self._with.clock.now(),
+            self._with.settings,
+        )
+        if after is not None and job.deadline is not None and after.due >= job.deadline:
+            problem, after = last_attempt(problem, after.due, job.deadline), None
+        return Fail(job.id, context.run(), problem, after, asked)
+
+    def _in_a_row(self, job: Job, problem: Problem) -> int:
+        """How often in a row the provider of a job that failed has asked for patience. Those that
+        were under way when it did so first have nothing new to say."""
+        if problem.code != "provider_rate_limited":
+            self._streaks.pop(job.provider, None)
+            return 1
+        if not self._schedule.is_kept_off(job.provider):
+            self._streaks[job.provider] = self._streaks.get(job.provider, 0) + 1
+        return self._streaks.get(job.provider, 1)
 
     # ------------------------------------------------------------ settle
 
@@ -284,10 +316,7 @@ class Runner:
 
     async def _stopped(self, context: JournaledContext) -> Run:
         """Let go of what a run has under way, but for what is being recorded."""
-        if context.paid:
-            context.warn(MAY_BE_BILLED)
-        for call in context.paid:
-            call.cancel()
+        context.stopped()
         await context.settle()
         return context.run()
 

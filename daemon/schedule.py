@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable
 from typing import Generic, Literal, TypeVar
 
 from daemon.jobs import Job
@@ -127,13 +128,14 @@ class Schedule:
 
     Args:
         limit: jobs at once.
-        lane_limit: jobs at once for each provider.
+        lane_limit: jobs at once for each provider; where they differ, a function of its name.
     """
 
-    def __init__(self, limit: int, lane_limit: int) -> None:
+    def __init__(self, limit: int, lane_limit: int | Callable[[str], int]) -> None:
         self._limit = limit
         self._lane_limit = lane_limit
         self._paused: frozenset[str | None] = frozenset()
+        self._held: dict[str, str] = {}  # provider -> when it wants to be asked again
         self._running = 0
         self._jobs: dict[str, Job] = {}
         self._where: dict[str, Where] = {}  # nowhere: between two attempts
@@ -164,8 +166,11 @@ class Schedule:
         Args:
             now: the wall clock (RFC 3339, as `rfc3339` writes it, so that text compares as time).
         """
-        while (due := self.next_due()) is not None and due <= now:
+        while self._later and (self._jobs[self._later.first()].due or "") <= now:
             self._move(self._jobs[self._later.first()], "waiting")
+        for provider in [one for one, until in self._held.items() if until <= now]:
+            del self._held[provider]
+            self._offer(provider)
         if self._running >= self._limit or None in self._paused or not self._ready:
             return None
         job = self._jobs[self._lanes[self._ready.first()].first()]
@@ -195,9 +200,20 @@ class Schedule:
         for provider in self._lanes.keys() & changed:
             self._offer(provider)
 
+    def hold(self, provider: str, until: str) -> None:
+        """Start nothing for a provider that asked for patience before some moment (RFC 3339)."""
+        self._held[provider] = max(until, self._held.get(provider, ""))
+        self._offer(provider)
+
+    def is_kept_off(self, provider: str) -> bool:
+        """Whether nothing is started for a provider because it asked for patience."""
+        return provider in self._held
+
     def next_due(self) -> str | None:
-        """The earliest due time of a job that waits for nothing else."""
-        return self._jobs[self._later.first()].due if self._later else None
+        """The earliest moment at which a job may start that waits for nothing but time."""
+        moments = [self._jobs[self._later.first()].due or ""] if self._later else []
+        moments += [until for one, until in self._held.items() if one in self._lanes]
+        return min(moments, default=None)
 
     def is_held(self, job_id: str, now: str) -> bool:
         """Whether a job waits for what may be long in coming: for a time that its sender chose,
@@ -272,7 +288,10 @@ class Schedule:
         """Have a lane take part in the next pick, if it can; forget it where nothing is left."""
         lane = self._lanes[provider]
         running = lane.counts["running"]
-        if lane.counts["waiting"] and running < self._lane_limit and provider not in self._paused:
+        kept = provider in self._paused or provider in self._held
+        limit = self._lane_limit
+        most = limit if isinstance(limit, int) else limit(provider)
+        if lane.counts["waiting"] and running < most and not kept:
             self._ready.put(provider, (running, self._jobs[lane.first()].first))
             return
         self._ready.drop(provider)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from daemon.requests import NOT_YET, Envelope
+from daemon.envelope import NOT_YET, Envelope
 from handlers.contract import Handler, Json
 
 

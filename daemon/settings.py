@@ -22,7 +22,12 @@ class Settings(BaseModel):
 
     root: Path = Field(Path(), description="The folder everything lives under.")
     output_root: Path | None = Field(None, description="Where media go, if not to tmp/.")
-    provider: str = Field("local", description="Who serves a request that names no provider.")
+    provider: str | None = Field(
+        None, description="Who serves a request that names no provider; chosen, if not set."
+    )
+    image_model: str | None = Field(None, description="The model for pictures.")
+    edit_model: str | None = Field(None, description="The model for edits of pictures.")
+    video_model: str | None = Field(None, description="The model for videos.")
     concurrency: int = Field(16, ge=1, le=1024, description="Jobs that run at once.")
     provider_concurrency: int = Field(4, ge=1, le=1024, description="The same, for each provider.")
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts before a job fails.")
@@ -35,6 +40,16 @@ class Settings(BaseModel):
         "fail", description="What to do with a paid call whose answer was lost."
     )
     call_timeout: float = Field(300.0, gt=0, description="Seconds one call may take.")
+    poll_seconds: float = Field(
+        2.0, gt=0, description="The first wait before asking for what a provider works on."
+    )
+    poll_seconds_max: float = Field(15.0, gt=0, description="The longest such wait.")
+    poll_timeout: float = Field(
+        1800.0, gt=0, description="Seconds to wait for what a provider works on."
+    )
+    trust_env: bool = Field(
+        False, description="Whether calls to providers use the proxies of the environment."
+    )
     settle: float = Field(1.0, ge=0, description="Seconds a file that does not parse must rest.")
     scan_interval: float = Field(5.0, gt=0, description="Seconds between two looks at the inbox.")
     watch: bool = Field(True, description="Whether to be told of new files, besides looking.")
@@ -44,6 +59,9 @@ class Settings(BaseModel):
     max_request_bytes: int = Field(32 << 20, ge=1, description="The largest request.")
     max_pixels: int = Field(40_000_000, ge=1, description="The largest picture that is decoded.")
     max_media_bytes: int = Field(512 << 20, ge=1, description="The largest file of media.")
+    max_answer_bytes: int = Field(
+        256 << 20, ge=1, description="The largest answer of a provider, with pictures in it."
+    )
     segment_bytes: int = Field(64 << 20, ge=1024, description="Where a segment of the log ends.")
     free_floor: int = Field(64 << 20, ge=0, description="Bytes that stay free on the disk.")
 
@@ -77,6 +95,15 @@ class Settings(BaseModel):
         return self.output_root if self.output_root is not None else self.root / "tmp"
 
 
+_SEEDS = {
+    "output_root": "MEDIA_GENERATION_OUTPUT_ROOT",
+    "provider": "OPENCLAW_MEDIA_PROVIDER",
+    "image_model": "OPENCLAW_MEDIA_IMAGE_MODEL",
+    "edit_model": "OPENCLAW_MEDIA_EDIT_MODEL",
+    "video_model": "OPENCLAW_MEDIA_VIDEO_MODEL",
+}
+
+
 def load_settings(
     flags: Mapping[str, object], environment: Mapping[str, str] | None = None
 ) -> Settings:
@@ -100,17 +127,19 @@ def load_settings(
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise UsageError(_faults(error, flags)) from None
-    root = settings.root.expanduser().resolve()
-    output = settings.output_root
-    if output is not None:  # relative to the root, as every path of ours
-        output = (root / output.expanduser()).resolve()
+    try:
+        root = settings.root.expanduser().resolve()
+        output = settings.output_root
+        if output is not None:  # relative to the root, as every path of ours
+            output = (root / output.expanduser()).resolve()
+    except RuntimeError as error:  # no such user as in ~somebody
+        raise UsageError(str(error).lower()) from None
     return settings.model_copy(update={"root": root, "output_root": output})
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a setting."""
-    seeds = {"output_root": "MEDIA_GENERATION_OUTPUT_ROOT"}
-    return seeds.get(name, f"DARKROOM_{name.upper()}")
+    """The environment variable of a setting: those that the scripts had before keep their names."""
+    return _SEEDS.get(name, f"DARKROOM_{name.upper()}")
 
 
 def _faults(error: ValidationError, flags: Mapping[str, object]) -> str:

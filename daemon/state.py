@@ -193,7 +193,9 @@ class State:
     # ------------------------------------------------------------ one event each
 
     def _accepted(self, recorded: Recorded, event: JobAccepted) -> None:
-        job_id = recorded.job or ""
+        job_id = recorded.job
+        if job_id is None:
+            return
         self.open_jobs[job_id] = None
         if event.blobs:
             self.request_blobs.update(event.blobs.values())

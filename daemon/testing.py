@@ -45,6 +45,11 @@ class FrozenClock:
         self._ids += 1
         return f"{self._ids:026d}"
 
+    async def sleep(self, seconds: float) -> None:
+        """Nobody waits: the time has passed."""
+        self.advance(seconds)
+        await asyncio.sleep(0)
+
     def advance(self, seconds: float) -> None:
         """Let time pass."""
         self._now += timedelta(seconds=seconds)

@@ -11,11 +11,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from daemon.asking import DryRun
 from daemon.blobs import BlobStore
-from daemon.context import DryRun, JournaledContext, Services, Stream
+from daemon.context import JournaledContext
 from daemon.deadlines import deadline_of, start_of
 from daemon.decisions import Run
 from daemon.disk import Disk
+from daemon.entries import Configuration
 from daemon.errors import Problem
 from daemon.events import (
     BY_TYPE,
@@ -28,21 +30,26 @@ from daemon.events import (
     ProviderRequested,
     Recorded,
 )
-from daemon.exchange import Lanes, Workbench
+from daemon.exchange import Workbench
 from daemon.gallery import Gallery
+from daemon.gates import Gates
 from daemon.jobs import Job
 from daemon.journal import Journal
 from daemon.lines import compact
+from daemon.net import Network
 from daemon.recall import Recall
 from daemon.requests import Door
+from daemon.roster import Roster
 from daemon.runner import Runner
+from daemon.services import Services
 from daemon.settings import Settings
 from daemon.state import State
+from daemon.streams import Stream
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
 from handlers import find_handlers
 from handlers.contract import ErrorCode, Handler
 from handlers.media.decoding import describe
-from handlers.wire import Provider
+from handlers.wire import Adapter, Provider
 
 EPOCH = "2026-01-01T00:00:00.000Z"
 
@@ -245,6 +252,8 @@ class Bench:
         *providers: Provider,
         lines: Sequence[bytes] = (),
         clock: FrozenClock | None = None,
+        configuration: Configuration | None = None,
+        adapters: Mapping[str, Adapter] | None = None,
         **settings: Any,
     ) -> None:
         self.settings = Settings(root=folder, free_floor=0, **settings)
@@ -265,6 +274,14 @@ class Bench:
             lambda data: describe(data, 10**6, 10**7),
         )
         self.workbench = Workbench(4)
+        self.network = Network(max_answer_bytes=1 << 24, max_media_bytes=1 << 24)
+        self.roster = Roster(
+            self.settings,
+            {provider.name: provider for provider in providers},
+            adapters or {},
+            lambda: configuration or Configuration(),
+            self.clock,
+        )
         self.services = Services(
             settings=self.settings,
             clock=self.clock,
@@ -273,8 +290,9 @@ class Bench:
             disk=self.disk,
             gallery=self.gallery,
             workbench=self.workbench,
-            lanes=Lanes(self.settings.provider_concurrency),
-            providers={provider.name: provider for provider in providers},
+            gates=Gates(self.settings.provider_concurrency, self.clock),
+            network=self.network,
+            roster=self.roster,
             stopping=asyncio.Event(),
         )
 

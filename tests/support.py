@@ -83,7 +83,8 @@ def command(root: Path, *arguments: str, module: str = "daemon") -> list[str]:
 
 def environment(**more: str) -> dict[str, str]:
     """A clean environment: nothing of the tester's own settings reaches the daemon."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    kept["HOME"] = "/nonexistent"  # where a tester's own providers are configured
     return {**kept, "PYTHONPATH": str(REPOSITORY), "DARKROOM_SETTLE": "0.3", **more}
 
 

@@ -66,8 +66,8 @@ def providers(settings: Settings) -> Finding:
     return judge_providers(settings.provider, plugins.providers, plugins.handlers)
 
 
-def judge_providers(wanted: str, names: Collection[str], tasks: Collection[str]) -> Finding:
-    if wanted not in names:
+def judge_providers(wanted: str | None, names: Collection[str], tasks: Collection[str]) -> Finding:
+    if wanted is not None and wanted not in names:
         return fault(
             f"${variable_of('provider')} is {wanted!r}, and there is no such provider",
             f"set it to one of these: {', '.join(sorted(names))}",

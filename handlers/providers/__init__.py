@@ -9,7 +9,7 @@ import importlib
 import pkgutil
 from importlib.metadata import entry_points
 
-from handlers.wire import Provider
+from handlers.wire import Adapter, Provider
 
 
 def find_providers() -> dict[str, Provider]:
@@ -35,3 +35,8 @@ def find_providers() -> dict[str, Provider]:
             raise ValueError(f"two providers claim the name {provider.name!r}")
         providers[provider.name] = provider
     return providers
+
+
+def find_adapters() -> dict[str, Adapter]:
+    """To come."""
+    return {}

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 import handlers.providers
-from daemon.exchange import Workbench, exchange
+from daemon.clock import SystemClock
+from daemon.exchange import Means, Workbench, exchange
+from daemon.net import Network
 from daemon.requests import PLANNED_TASKS
 from handlers.contract import Call, HandlerError, Outcome
 from handlers.media.decoding import describe
@@ -31,7 +33,11 @@ def ask(provider: Provider, **fields: Any) -> Outcome:
         workbench = Workbench(1)
         try:
             call = Call("generate_image", {"prompt": "x", "size": "64x64", **fields})
-            return await exchange(provider, call, workbench, 30)
+            network = Network(max_answer_bytes=1, max_media_bytes=1)
+            means = Means(workbench, network, SystemClock())
+            outcome = await exchange(provider, provider.submit(call), means, 30)
+            assert isinstance(outcome, Outcome)
+            return outcome
         finally:
             workbench.close()
 

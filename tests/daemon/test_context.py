@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from daemon import segments
-from daemon.context import PROGRESS_SECONDS, JournaledContext, Stream
+from daemon.asking import PROGRESS_SECONDS
+from daemon.context import JournaledContext
 from daemon.decisions import Run
 from daemon.disk import Disk
 from daemon.errors import Conflict, LogFull
@@ -27,9 +28,11 @@ from daemon.events import (
 )
 from daemon.journal import lost_answer
 from daemon.state import State
+from daemon.streams import Stream
 from daemon.testing import FrozenClock, ScriptedProvider, answer_with, fail_with, tiny_image
 from handlers.contract import Call, Handler, HandlerError, Medium, Outcome
 from handlers.generate_image import Request
+from handlers.wire import AnswersAtOnce
 from tests.builders import Bench, accepted, scripted
 
 PICTURES = [tiny_image(color) for color in ("red", "green", "blue")]
@@ -711,7 +714,7 @@ def test_what_a_handler_leaves_behind_sends_nothing_after_its_end(tmp_path: Path
     run(main())
 
 
-class ByPrompt:
+class ByPrompt(AnswersAtOnce):
     """A provider whose scripts are told apart by the prompt."""
 
     name, operations = "scripted", frozenset({"generate_image"})
@@ -758,7 +761,7 @@ def test_an_unknown_end_beside_a_retryable_failure_is_not_paid_twice(tmp_path: P
 
 
 def test_a_retryable_failure_is_tried_again_and_its_attempts_are_counted(tmp_path: Path) -> None:
-    busy = fail_with(HandlerError("provider_rate_limited", "slow down"))
+    busy = fail_with(HandlerError("provider_unavailable", "slow down"))
 
     async def main() -> None:
         provider = scripted(busy, busy, answer_with(PICTURES[0]))
@@ -773,7 +776,7 @@ def test_a_retryable_failure_is_tried_again_and_its_attempts_are_counted(tmp_pat
 
 
 def test_a_job_has_no_more_attempts_than_its_request_allows(tmp_path: Path) -> None:
-    busy = fail_with(HandlerError("provider_rate_limited", "slow down"))
+    busy = fail_with(HandlerError("provider_unavailable", "slow down"))
 
     async def main() -> None:
         provider = scripted(busy, busy, busy)

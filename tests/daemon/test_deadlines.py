@@ -8,7 +8,7 @@ import pytest
 
 from daemon.clock import rfc3339
 from daemon.deadlines import Deadlines, deadline_of, is_late, left_over, start_of, too_late
-from daemon.requests import MAX_DEADLINE, Envelope
+from daemon.envelope import MAX_DEADLINE, Envelope
 from daemon.testing import FrozenClock
 from tests.builders import job
 

@@ -13,6 +13,7 @@ from daemon.decisions import (
     EndCancelled,
     Fail,
     JobCommand,
+    Next,
     Reject,
     Retry,
     Run,
@@ -153,7 +154,7 @@ def test_the_end_holds_everything_the_result_needs() -> None:
 
 def test_a_failure_with_a_due_time_is_tried_again() -> None:
     running = job(status="running", attempt=2, runs=1)
-    (event,) = decide_job(running, Fail("J1", Run(), BROKEN, "later")).events
+    (event,) = decide_job(running, Fail("J1", Run(), BROKEN, Next("later"))).events
     assert event == JobRetrying(2, BROKEN.to_json(), "later")
 
 

@@ -88,6 +88,7 @@ def test_the_names_of_types_are_those_of_the_protocol() -> None:
         "job.cancelled",
         "provider.requested",
         "provider.progressed",
+        "provider.accepted",
         "provider.answered",
         "artifact.saved",
         "result.emitted",

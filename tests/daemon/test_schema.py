@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from daemon.requests import Envelope
+from daemon.envelope import Envelope
 from daemon.schema import schema_of
 from handlers import find_handlers
 

@@ -21,15 +21,31 @@ def test_without_anything_the_root_is_where_one_stands(
     assert settings.on_ambiguous == "fail"
 
 
+OLD_NAMES = {
+    "output_root": "MEDIA_GENERATION_OUTPUT_ROOT",
+    "provider": "OPENCLAW_MEDIA_PROVIDER",
+    "image_model": "OPENCLAW_MEDIA_IMAGE_MODEL",
+    "edit_model": "OPENCLAW_MEDIA_EDIT_MODEL",
+    "video_model": "OPENCLAW_MEDIA_VIDEO_MODEL",
+}
+
+
 def test_a_flag_goes_before_a_variable() -> None:
-    environment = {"DARKROOM_CONCURRENCY": "3", "DARKROOM_PROVIDER": "openai"}
+    environment = {"DARKROOM_CONCURRENCY": "3", "OPENCLAW_MEDIA_PROVIDER": "openai"}
     settings = load_settings({"concurrency": 5, "provider": None}, environment)
     assert (settings.concurrency, settings.provider) == (5, "openai")
 
 
-@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - {"output_root"}))
+@pytest.mark.parametrize("name", sorted(set(Settings.model_fields) - set(OLD_NAMES)))
 def test_every_setting_has_a_variable(name: str) -> None:
     assert variable_of(name) == f"DARKROOM_{name.upper()}"
+
+
+@pytest.mark.parametrize(("name", "variable"), OLD_NAMES.items())
+def test_what_the_scripts_could_be_told_has_the_name_that_it_had_there(
+    name: str, variable: str
+) -> None:
+    assert variable_of(name) == variable
 
 
 def test_an_empty_variable_is_none() -> None:

@@ -273,9 +273,9 @@ def test_a_medium_of_two_jobs_is_held_until_the_last_one_lets_go() -> None:
     for name in ("J1", "J2"):
         history.add(accepted(name), name, f"{name}.json")
         history.add(answered(**same), name, f"{name}.json")
-    assert history.state().held == {"a" * 64: 4}
-    history.add(ended(JobSucceeded), "J1", "J1.json")
     assert history.state().held == {"a" * 64: 2}
+    history.add(ended(JobSucceeded), "J1", "J1.json")
+    assert history.state().held == {"a" * 64: 1}
     history.add(ended(JobSucceeded), "J2", "J2.json")
     assert history.state().held == {}
 

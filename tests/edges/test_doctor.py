@@ -111,7 +111,9 @@ def test_a_file_where_a_folder_should_be_is_a_fault(drained: Root, tmp_path: Pat
 
 
 def test_a_running_daemon_is_seen_and_not_disturbed(root: Root) -> None:
-    with daemon(root.path, DARKROOM_SCAN_INTERVAL="0.2") as running:
+    with daemon(
+        root.path, DARKROOM_SCAN_INTERVAL="0.2", OPENCLAW_MEDIA_PROVIDER="local"
+    ) as running:
         root.drop("x.json", DRY)
         root.wait_result("x.json")
         wait_until(lambda: watches_of(running.process.pid), "it watches")

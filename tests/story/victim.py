@@ -36,15 +36,14 @@ from daemon.settings import load_settings
 from daemon.testing import tiny_image
 from handlers.contract import (
     Call,
-    Compute,
     Context,
-    Effect,
     Handler,
     HandlerError,
     Medium,
     Outcome,
     TaskRequest,
 )
+from handlers.wire import AnswersAtOnce, Compute, Effect
 from tests.support import REPOSITORY, wait_until
 
 
@@ -98,7 +97,7 @@ class Boundaries:
 # ---------------------------------------------------------------- who does the work
 
 
-class Counting:
+class Counting(AnswersAtOnce):
     """A paid provider that writes down every call that reaches it.
 
     `prompt` says what it does: "flaky" fails the first time in a way that is known to have failed,

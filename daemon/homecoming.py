@@ -1,0 +1,70 @@
+"""Bringing home what a provider has at an address of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from handlers.contract import HandlerError, Json, Medium, Outcome
+
+Fetch = Callable[[Medium], Awaitable[Medium]]
+
+
+async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
+    """An outcome whose media are all here, in their order. What cannot be had is told of in its
+    `references`.
+
+    Args:
+        outcome: as the provider gave it.
+        fetch: brings one medium home.
+
+    Raises:
+        HandlerError: nothing came home: the first failure, with all of them in its hints.
+    """
+    found = await asyncio.gather(*(_tried(medium, fetch) for medium in outcome.media))
+    home = tuple(one for one in found if isinstance(one, Medium))
+    failed = [
+        (medium, one)
+        for medium, one in zip(outcome.media, found, strict=True)
+        if isinstance(one, HandlerError)
+    ]
+    if failed and not home:
+        raise _nothing_came([error for _, error in failed])
+    references = [_reference(medium, error) for medium, error in failed]
+    warnings = [f"{len(failed)} of {len(found)} media could not be brought home"] if failed else []
+    return replace(
+        outcome,
+        media=home,
+        references=(*outcome.references, *references),
+        warnings=(*outcome.warnings, *warnings),
+    )
+
+
+async def _tried(medium: Medium, fetch: Fetch) -> Medium | HandlerError:
+    if medium.url is None:
+        return medium
+    try:
+        return await fetch(medium)
+    except HandlerError as error:
+        return error
+
+
+def _reference(medium: Medium, error: HandlerError) -> dict[str, Json]:
+    return {"reference": medium.url, "reason": f"{error.code}: {error.message}"}
+
+
+def _nothing_came(errors: list[HandlerError]) -> HandlerError:
+    first = errors[0]
+    others = {error.message for error in errors[1:]} - {first.message}
+    return HandlerError(
+        "download_failed",
+        f"the provider made it, but it could not be brought home: {first.message}",
+        hints=[
+            *first.hints,
+            *sorted(others),
+            "Use retry: it fetches the same media again, and pays for no other.",
+        ],
+        retryable=any(error.retryable is not False for error in errors),
+        http=first.http,
+    )

@@ -1,0 +1,35 @@
+"""What the runs of all jobs share."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from daemon.blobs import BlobStore
+from daemon.clock import Clock
+from daemon.disk import Disk
+from daemon.eventlog import EventLog
+from daemon.exchange import Workbench
+from daemon.gallery import Gallery
+from daemon.gates import Gates
+from daemon.net import Network
+from daemon.roster import Roster
+from daemon.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What every context shares."""
+
+    settings: Settings
+    clock: Clock
+    log: EventLog
+    blobs: BlobStore
+    disk: Disk
+    gallery: Gallery
+    workbench: Workbench
+    gates: Gates
+    network: Network
+    roster: Roster
+    stopping: asyncio.Event
+    """Set when nothing new may be sent."""
