@@ -152,6 +152,7 @@ def test_one_that_cannot_be_made_is_told_why(entry: dict[str, str], code: str) -
     [
         ({}, "authorization", "Bearer k-12345"),
         ({"key_header": "x-key"}, "x-key", "k-12345"),
+        ({"key_header": "authorization"}, "authorization", "Bearer k-12345"),
         ({"key_header": "x-key", "key_prefix": "Key "}, "x-key", "Key k-12345"),
         ({"key_prefix": "Token "}, "authorization", "Token k-12345"),
     ],
