@@ -62,5 +62,12 @@ def test_what_no_further_try_brings_home_is_not_tried_again() -> None:
     assert caught.value.retryable is False
 
 
+@pytest.mark.parametrize("code", ["forbidden_address", "too_large"])
+def test_what_is_refused_here_is_not_tried_again_either(code: ErrorCode) -> None:
+    with pytest.raises(HandlerError) as caught:
+        home(at("a", "b"), a=gone(code), b=gone(code))
+    assert caught.value.retryable is False
+
+
 def test_an_answer_without_media_has_nothing_to_bring() -> None:
     assert home(Outcome(model="m")) == Outcome(model="m")
