@@ -152,13 +152,14 @@ def error_within(answer: Json) -> Complaint | None:
 def shortened(text: Json) -> str:
     """A text of a provider as it may stand in a result: one line, without control characters, and
     not long."""
-    plain_text = text if isinstance(text, str) else _as_json(text)
+    plain_text = text if isinstance(text, str) else as_json(text)
     plain_text = "".join(sign if sign.isprintable() else " " for sign in plain_text[: 4 * LONGEST])
     plain_text = " ".join(plain_text.split())
     return plain_text if len(plain_text) <= LONGEST else plain_text[: LONGEST - 1] + "…"
 
 
-def _as_json(value: Json) -> str:
+def as_json(value: Json) -> str:
+    """A value as text; "" where it is nested too deeply to be written."""
     try:
         return json.dumps(value)
     except (RecursionError, ValueError):

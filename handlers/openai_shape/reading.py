@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeGuard
 
-from handlers.answers.complaints import complaint_of_job, error_within, parsed
+from handlers.answers.complaints import as_json, complaint_of_job, error_within, parsed
 from handlers.answers.encoded import sniff
 from handlers.answers.failures import failure_of, failure_within, request_id
 from handlers.answers.media import Found, absolute, media_of
@@ -185,7 +185,7 @@ def _declared(answer: Json) -> str | None:
 def _usage(reply: HttpReply, answer: Json) -> Mapping[str, Json] | None:
     """What the provider counted, and its name for the exchange."""
     told = answer.get("usage") if _is(answer) else None
-    counted = told if _is(told) and len(str(told)) <= _MOST_USAGE else {}
+    counted = told if _is(told) and 0 < len(as_json(told)) <= _MOST_USAGE else {}
     known_as = request_id(reply.headers)
     return {**counted, **({"request_id": known_as} if known_as else {})} or None
 

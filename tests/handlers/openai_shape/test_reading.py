@@ -91,6 +91,14 @@ def test_the_bytes_decide_what_an_answer_is(body: bytes, headers: Any) -> None:
     assert outcome.media[0].data == PNG
 
 
+def test_what_is_no_count_of_anything_is_no_usage() -> None:
+    deep: Any = {}
+    for _ in range(700):
+        deep = {"a": deep}
+    for usage in (deep, {"a": "b" * 9000}, [1], "many"):
+        assert outcome_of({**GOOD, "usage": usage}).usage is None
+
+
 def test_some_that_were_withheld_are_told_and_the_rest_is_kept() -> None:
     items = [{"b64_json": B64}, {"b64_json": B64, "respect_moderation": False}]
     outcome = outcome_of({"data": items}, n=2)
