@@ -22,6 +22,8 @@ _REASONS = ("task_status_msg", "failure_reason", "failure", "error_message", "st
 """Where a job says why it failed, if not in its `error`."""
 _MOST = 20
 """Faults, and words, that are kept."""
+_PAGE = 1 << 13
+"""Bytes of a web page or a plain text that are looked at; its title stands in front."""
 _READ = 1 << 20
 """Bytes of an answer that are looked at for a complaint."""
 
@@ -90,7 +92,7 @@ def complaint_in(body: bytes) -> Complaint:
     answer = parsed(body[:_READ])
     if answer is not None:
         return complaint_of(answer)
-    text = body[:_READ].decode("utf-8", "replace")
+    text = body[:_PAGE].decode("utf-8", "replace")
     if "<html" in text[:2000].lower() or "<!doctype html" in text[:200].lower():
         title = _TITLE.search(text)
         words = title[1] if title else _TAGS.sub(" ", text)
