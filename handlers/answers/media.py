@@ -153,10 +153,7 @@ def _walk_values(node: dict[str, Json], base_url: str, found: Found, depth: int)
 
 def _take_leaf(node: dict[str, Json], base_url: str, found: Found) -> None:
     """The medium that an object is, in the best of the ways in which it is given."""
-    media_type = next(
-        (node[name] for name in _TYPES if _is_text(node, name)),
-        None,
-    )
+    media_type = next((node[name] for name in _TYPES if _is_text(node, name)), None)
     refused, broken = None, False
     for name in _LEAVES:
         if not _is_text(node, name):
