@@ -76,7 +76,7 @@ class ProviderServer(Listener):
         return self.always(Reply(200, data, {"content-type": media_type(data)}), path)
 
     def always(self, answer: Answer, path: str) -> str:
-        """Answer each GET of a path like this, where no script says otherwise; its address."""
+        """Answer each request to a path like this, where no script says otherwise; its address."""
         with self.changed:
             self._always[path] = answer
         return self.origin + path
