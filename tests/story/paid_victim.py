@@ -54,13 +54,14 @@ def around_async(boundaries: Boundaries, where: type[Any], name: str) -> None:
     setattr(where, name, wrapped)
 
 
-def serve(root: Path, kill_at: int, arguments: dict[str, Any]) -> None:
+def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     """The victim's whole life; the target of a process."""
-    boundaries = begin(root, kill_at, arguments.pop("only"))
+    path = Path(root)
+    boundaries = begin(path, kill_at, arguments.pop("only"))
     os.environ["PAPER_KEY"] = KEY
     around_async(boundaries, daemon.net.Network, "call")
     around_async(boundaries, daemon.net.Network, "fetch")
-    live(root, find_plugins(), poll_seconds=0.01, poll_seconds_max=0.02, **arguments)
+    live(path, find_plugins(), poll_seconds=0.01, poll_seconds_max=0.02, **arguments)
 
 
 if __name__ == "__main__":

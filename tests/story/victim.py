@@ -214,15 +214,16 @@ def live(root: Path, plugins: Plugins, **arguments: Any) -> None:
         os._exit(code)  # as the command does
 
 
-def serve(root: Path, kill_at: int, arguments: dict[str, Any]) -> None:
+def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     """The victim's whole life; the target of a process."""
-    boundaries = begin(root, kill_at)
+    path = Path(root)
+    boundaries = begin(path, kill_at)
     found = find_plugins()
     plugins = Plugins(
         {**found.handlers, "story": STORY},
-        {**found.providers, "counting": Counting(root / "calls", boundaries)},
+        {**found.providers, "counting": Counting(path / "calls", boundaries)},
     )
-    live(root, plugins, **arguments)
+    live(path, plugins, **arguments)
 
 
 class Zygote:
@@ -262,7 +263,7 @@ def spawn(
     return code
 
 
-def main(serve: Callable[[Path, int, dict[str, Any]], None]) -> None:
+def main(serve: Callable[[str, int, dict[str, Any]], None]) -> None:
     """The zygote's whole life: it ends with its standard input.
 
     Args:
@@ -273,7 +274,7 @@ def main(serve: Callable[[Path, int, dict[str, Any]], None]) -> None:
         pid = os.fork()
         if pid == 0:
             signal.alarm(50)  # nothing here takes so long
-            serve(Path(root), kill_at, arguments)
+            serve(root, kill_at, arguments)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
 
 
