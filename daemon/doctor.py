@@ -40,6 +40,7 @@ CHECKS = (
     Check("package", installation.package),
     Check("requirements", installation.requirements),
     Check("pillow", installation.pillow),
+    Check("configuration", configuration.files),
     Check("providers", configuration.providers),
     Check("clock", history.clock),
     Check("root", folders.root),

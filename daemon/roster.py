@@ -233,9 +233,9 @@ def _with_key(one: Configured, provider: Provider, adapter: Adapter) -> Site:
         return one.site
     header: str = getattr(provider, "key_header", adapter.key_header)
     prefix: str = getattr(provider, "key_prefix", adapter.key_prefix)
-    if one.key_header is not None:
-        header, prefix = one.key_header, one.key_prefix or ""
-    elif one.key_prefix is not None:
+    if one.key_header not in (None, header):
+        header, prefix = one.key_header or header, ""
+    if one.key_prefix is not None:
         prefix = one.key_prefix
     shown = Secret(prefix + one.key.reveal())
     return replace(one.site, headers={header: shown, **one.site.headers})

@@ -3,6 +3,7 @@ asked. Values only; `daemon.net` alone looks at the secrets."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from daemon.redaction import Secret
 
 _PORTS = {"http": 80, "https": 443}
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,20 @@ def origin_of(url: str) -> str:
     if parts.scheme not in _PORTS or not parts.hostname:
         raise ValueError("not an http or https address")
     return f"{parts.scheme}://{parts.hostname}:{parts.port or _PORTS[parts.scheme]}"
+
+
+def absolute(site: Site, reference: str) -> str:
+    """The whole address of what a provider's adapter names.
+
+    A whole address stays as it is. "//host/x" gets the site's scheme. Anything else is a path below
+    the base URL and is appended to it, whether it begins with a slash or not: an adapter that means
+    a path of the origin hands over a whole address.
+    """
+    if _SCHEME.match(reference):
+        return reference
+    if reference.startswith("//"):
+        return f"{site.base_url.partition(':')[0]}:{reference}"
+    return f"{site.base_url}/{reference.removeprefix('/')}"
 
 
 @dataclass(frozen=True, slots=True)

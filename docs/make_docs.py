@@ -1,6 +1,8 @@
-"""`make docs`: writes what the documentation says of commands and settings, from their own words.
+"""`make docs`: writes what the documentation says of commands, settings and providers, from their
+own words.
 
-That is all of `docs/commands.md`, and the table of settings in `docs/running.md`.
+That is all of `docs/commands.md` and `docs/providers.md`, and the table of settings in
+`docs/running.md`.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from typer.core import TyperCommand
 
 from daemon.cli import COMMANDS, app
 from daemon.settings import Settings, variable_of
+from handlers.openai_shape.dialects import Dialect
+from handlers.openai_shape.table import DIALECTS
 
 DOCS = Path(__file__).parent
 
@@ -125,9 +129,114 @@ def default(name: str, field: FieldInfo) -> str:
     return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
 
 
+# ---------------------------------------------------------------- providers
+
+PROVIDERS_INTRODUCTION = """\
+# Providers
+
+<!-- Made by `make docs` of handlers/openai_shape/table.py; edit that. -->
+
+What works where, and how each is configured.
+Without any configuration the embedded stand-in `local` answers; it is no AI model.
+
+Nothing of it was tried against the services themselves: the facts are from their specifications \
+and their source, read in 2026.
+A server is listed with all it can do, also where darkroom has no task for that yet; \
+[the protocol](protocol.md) says which tasks there are.
+
+A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root.
+Which server it is, is known by `dialect`, else by the host of `base_url`, else by the entry's name.
+A `base_url` without a path gets `/v1`; one that has a path is taken as it is.
+
+"""
+
+MASKS = {
+    "alpha": "transparent is changed",
+    "white": "white is changed",
+    None: "none",
+}
+
+
+def providers_page() -> str:
+    """The whole of `docs/providers.md`."""
+    rows = [
+        (
+            f"[{dialect.title}](#{dialect.name})",
+            f"`{dialect.name}`",
+            yes("generate_image", dialect),
+            yes("edit_image", dialect),
+            MASKS[dialect.mask],
+            yes("generate_video", dialect),
+        )
+        for dialect in DIALECTS.values()
+    ]
+    headings = ("Server", "`dialect`", "Pictures", "Edits", "Mask", "Clips")
+    notes = (
+        "A mask of a request is always white where the picture is to be changed; "
+        "darkroom converts it.\n"
+        "What is marked as unverified stands in no source that was read.\n"
+    )
+    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes]
+    return "\n".join([*parts, *map(provider_section, DIALECTS.values())])
+
+
+def yes(operation: str, dialect: Dialect) -> str:
+    if operation in dialect.untried:
+        return "unverified"
+    return "yes" if operation in dialect.operations else "no"
+
+
+def provider_section(dialect: Dialect) -> str:
+    """A server: how it is configured, its limits, what differs, what nobody has verified."""
+    parts = [
+        f'<a id="{dialect.name}"></a>',
+        f"## {heading(dialect.title)}",
+        example(dialect),
+        f"Fields of a request for pictures that it takes: {taken(dialect)}.",
+        bullets(dialect.limits + dialect.notes),
+    ]
+    if dialect.unverified:
+        parts += ["Unverified:", bullets(dialect.unverified)]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def taken(dialect: Dialect) -> str:
+    """The fields that a server takes, by the names that they have in a request."""
+    if dialect.fields is None:
+        return "all, as they are given"
+    names = dialect.fields
+    if dialect.geometry == "pixels":
+        names = names - {"width", "height"} | {"size"}
+    return ", ".join(f"`{name}`" for name in sorted(names))
+
+
+def example(dialect: Dialect) -> str:
+    """An entry of `darkroom.toml`; a server without a well-known host is the user's own."""
+    known = bool(dialect.hosts)
+    variable = re.sub(r"[^A-Z]", "_", dialect.name.upper())
+    lines = [
+        f"[providers.{dialect.name}]",
+        f'base_url = "{dialect.example}"',
+        f'api_key = "${variable}_API_KEY"' if known else "paid = false  # if it is your own",
+        f'dialect = "{dialect.name}"',
+        'image_model = "MODEL"',
+    ]
+    return "```toml\n" + "\n".join(lines) + "\n```"
+
+
+def bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def heading(title: str) -> str:
+    """A title; a name that begins with a small letter of its own keeps it."""
+    return "A" + title[1:] if title.startswith("any ") else title
+
+
 def main() -> None:
     """Write the pages."""
     (DOCS / "commands.md").write_text(commands_page())
+    (DOCS / "providers.md").write_text(providers_page())
     running = DOCS / "running.md"
     running.write_text(running_page(running.read_text()))
 

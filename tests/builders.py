@@ -303,7 +303,7 @@ class Bench:
         envelope = self.door.validate(request).envelope
         event = accepted(
             name,
-            provider=request["provider"],
+            provider=envelope.providers[0],
             request=request,
             priority=envelope.priority,
             not_before=start_of(envelope, self.clock.stamp()),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from tests.support import Root
+
+# Nothing of the tester's own providers reaches a test.
+os.environ["HOME"] = "/nonexistent"
+for name in [name for name in os.environ if name.startswith(("OPENCLAW_", "DARKROOM_"))]:
+    del os.environ[name]
 
 
 @pytest.fixture

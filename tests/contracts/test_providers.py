@@ -4,10 +4,13 @@ import asyncio
 import importlib
 import inspect
 import pkgutil
+import re
 from typing import Any
 
 import pytest
 
+import handlers.answers
+import handlers.openai_shape
 import handlers.providers
 from daemon.clock import SystemClock
 from daemon.exchange import Means, Workbench, exchange
@@ -15,11 +18,14 @@ from daemon.net import Network
 from daemon.requests import PLANNED_TASKS
 from handlers.contract import Call, HandlerError, Outcome
 from handlers.media.decoding import describe
-from handlers.providers import find_providers
-from handlers.wire import Provider
+from handlers.providers import find_adapters, find_providers
+from handlers.wire import Adapter, Compute, Entry, HttpCall, Provider
 
 PROVIDERS = find_providers()
+ADAPTERS = find_adapters()
+APIS = sorted(ADAPTERS)
 NAMES = sorted(PROVIDERS)
+MODULES = sorted(found.name for found in pkgutil.iter_modules(handlers.providers.__path__))
 IMAGE_MAKERS = [name for name in NAMES if "generate_image" in PROVIDERS[name].operations]
 FREE = [name for name in IMAGE_MAKERS if not PROVIDERS[name].paid]
 
@@ -45,8 +51,8 @@ def ask(provider: Provider, **fields: Any) -> Outcome:
 
 
 def test_every_module_of_the_folder_was_found() -> None:
-    names = {found.name for found in pkgutil.iter_modules(handlers.providers.__path__)}
-    assert names <= set(NAMES)
+    made = {type(adapter).__module__.rpartition(".")[2] for adapter in ADAPTERS.values()}
+    assert set(MODULES) <= {*NAMES, *made}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,9 +72,13 @@ def test_it_says_whether_it_costs_money(name: str) -> None:
     assert isinstance(PROVIDERS[name].paid, bool)
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_its_module_documents_itself(name: str) -> None:
+    assert len((inspect.getdoc(module_of(name)) or "").split("\n\n")) > 1
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_it_documents_itself(name: str) -> None:
-    assert len((inspect.getdoc(module_of(name)) or "").split("\n\n")) > 1
     assert inspect.getdoc(type(PROVIDERS[name]))
 
 
@@ -79,12 +89,23 @@ def test_it_does_nothing_before_it_is_driven(name: str) -> None:
     effects.close()
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_it_opens_no_socket_and_no_file_itself(name: str) -> None:
-    source = inspect.getsource(module_of(name))
-    for word in ("daemon", "httpx", "socket", "requests", "subprocess", "time.sleep", "os.environ"):
-        assert f"import {word}" not in source
-        assert f"from {word}" not in source
+def sources() -> list[Any]:
+    """The modules of providers, and of the packages that they share."""
+    packages = [handlers.providers, handlers.answers, handlers.openai_shape]
+    found = [
+        f"{package.__name__}.{one.name}"
+        for package in packages
+        for one in pkgutil.iter_modules(package.__path__)
+    ]
+    return [importlib.import_module(name) for name in found]
+
+
+@pytest.mark.parametrize("module", sources(), ids=lambda module: module.__name__)
+def test_it_opens_no_socket_and_no_file_and_asks_for_no_time(module: Any) -> None:
+    source = inspect.getsource(module)
+    for word in ("daemon", "httpx", "socket", "requests", "subprocess", "asyncio", "os", "time"):
+        assert not re.search(rf"^\s*(import|from) {word}\b", source, re.MULTILINE)
+    assert not re.search(r"(?<![.\w])open\(", source)
 
 
 @pytest.mark.parametrize("name", FREE)
@@ -121,3 +142,54 @@ def test_a_call_is_not_changed_by_being_answered(name: str) -> None:
     effects.close()
     assert fields == {"prompt": "x", "size": "64x64", "n": 1}
     assert call == Call("generate_image", fields)
+
+
+# ---------------------------------------------------------------- adapters
+
+
+def made_by(api: str, **more: Any) -> Provider:
+    return ADAPTERS[api].provider(Entry("mine", "https://provider.example/v1", api, **more))
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_an_adapter_goes_by_its_names_and_documents_itself(api: str) -> None:
+    adapter: Adapter = ADAPTERS[api]
+    assert api in adapter.apis
+    assert adapter.key_header == adapter.key_header.lower()
+    assert isinstance(adapter.key_prefix, str)
+    assert inspect.getdoc(type(adapter))
+
+
+def test_no_two_adapters_claim_one_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("handlers.providers.openai")
+    monkeypatch.setattr(handlers.providers, "_modules", lambda: [module, module])
+    with pytest.raises(ValueError, match="two adapters claim"):
+        find_adapters()
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_what_an_adapter_makes_is_as_its_entry_says(api: str) -> None:
+    free = made_by(api, paid=False, idempotency_header="idempotency-key")
+    assert (free.name, free.paid, free.idempotent) == ("mine", False, True)
+    made = made_by(api)
+    assert (made.paid, made.idempotent) == (True, False)
+    assert made.operations
+    assert set(made.operations) <= PLANNED_TASKS
+    assert inspect.getdoc(type(made))
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_call_that_may_cost_money_says_so_and_goes_to_the_entrys_own_origin(api: str) -> None:
+    call = Call("generate_image", {"prompt": "x"}, model="m", idempotency_key="k")
+    made = made_by(api, idempotency_header="idempotency-key")
+    effects = made.submit(call)
+    assert inspect.isgenerator(effects)
+    effect = effects.send(None)
+    while isinstance(effect, Compute):
+        effect = effects.send(effect.function())
+    assert isinstance(effect, HttpCall)
+    assert effect.creates == "image"
+    assert effect.url.startswith(("/", "https://provider.example/"))
+    assert effect.headers["idempotency-key"] == "k"
+    assert call == Call("generate_image", {"prompt": "x"}, model="m", idempotency_key="k")
+    effects.close()

@@ -29,7 +29,7 @@ from daemon.checkups import (
     warning,
     watching,
 )
-from daemon.checkups.configuration import judge_providers, judge_variables, read_settings
+from daemon.checkups.configuration import judge_variables, read_settings
 from daemon.checkups.filesystems import Mount, judge_mounts, mount_of, parse_mounts
 from daemon.checkups.folders import Space, judge_spaces, judge_sync
 from daemon.checkups.history import Tail, judge_clock, judge_tail, last_line
@@ -182,15 +182,6 @@ def test_bad_settings_are_a_fault_and_the_rest_of_the_root_is_still_looked_at(
     settings, finding = read_settings(None, environment)
     says(finding, "fault", "$DARKROOM_SETTLE", "'soon'")
     assert settings.root == tmp_path.resolve()
-
-
-def test_a_provider_that_is_not_there_is_a_fault() -> None:
-    says(judge_providers("openai", ["local"], ["x"]), "fault", "'openai'", "local")
-
-
-def test_the_stand_in_is_called_one() -> None:
-    finding = judge_providers("openai", ["openai", "local"], ["generate_image"])
-    says(finding, "ok", "local (a stand-in, no AI model), openai; for generate_image")
 
 
 # ---------------------------------------------------------------- folders

@@ -102,12 +102,21 @@ def test_the_installation_installs_a_command_that_runs(tmp_path: Path) -> None:
     assert b"inbox" in done.stdout
 
 
-def test_what_the_docs_say_of_commands_and_settings_is_up_to_date() -> None:
+def test_what_the_docs_say_of_commands_settings_and_providers_is_up_to_date() -> None:
     made = runpy.run_path(str(REPOSITORY / "docs" / "make_docs.py"))
     commands = (REPOSITORY / "docs" / "commands.md").read_text()
     assert commands == made["commands_page"](), "out of date: run `make docs`"
+    providers = (REPOSITORY / "docs" / "providers.md").read_text()
+    assert providers == made["providers_page"](), "out of date: run `make docs`"
     running = RUNNING.read_text()
     assert running == made["running_page"](running), "out of date: run `make docs`"
+
+
+def test_the_entries_of_the_providers_page_can_be_read() -> None:
+    entries = blocks(REPOSITORY / "docs" / "providers.md", "toml")
+    named = [next(iter(tomllib.loads(entry)["providers"])) for entry in entries]
+    assert named
+    assert len(named) == len(set(named))
 
 
 def test_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path: Path) -> None:

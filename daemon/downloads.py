@@ -1,0 +1,230 @@
+"""Brings media home: from whatever address a provider named, by rules that hold for all of them.
+
+Only the first request, and only to the provider's own origin, shows the key. Redirects are walked
+here, and each place is judged as the first was. Media come as they are, within a size, a pace and
+a deadline; what was cut short is fetched again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from urllib.parse import urljoin
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from daemon.addresses import why_never
+from daemon.answers import Answer, Journey, NotAnswered, Pace, TooMuch, TooSlow
+from daemon.bodies import is_page, looks_cut
+from daemon.connections import Connections, Judge, Way
+from daemon.messages import Message, headers_of
+from daemon.sites import Site
+from daemon.targets import Target, aim, check_outside
+from handlers.contract import HandlerError, Json
+
+REDIRECTS = (301, 302, 303, 307, 308)
+PASSING = (408, 425, 429)
+"""Refusals that may pass, as those from 500 on do."""
+
+MOST_HOPS = 5
+LONGEST_WAIT = 30.0
+"""Seconds: of what an answer asks for."""
+
+_SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A medium that came home."""
+
+    data: bytes
+    media_type: str | None
+    """What its sender calls it. A hint: the bytes decide."""
+    url: str
+    """Which address gave it in the end, without its query."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How hard a medium is tried for."""
+
+    tries: int = 3
+    first_wait: float = 1.0
+    """Seconds before the second try at most; the next ones wait up to twice as long each."""
+    pace: Pace = field(default_factory=Pace)
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+
+class _MayPass(Exception):
+    """A try failed in a way that may pass."""
+
+    def __init__(self, error: HandlerError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class Downloads:
+    """Fetches media.
+
+    Args:
+        connections: by which it goes out.
+        judge: of addresses that are not the provider's own.
+        max_bytes: of one medium.
+        effort: how hard it tries.
+    """
+
+    def __init__(
+        self, connections: Connections, judge: Judge, max_bytes: int, effort: Effort
+    ) -> None:
+        self._connections = connections
+        self._judge = judge
+        self._max_bytes = max_bytes
+        self._effort = effort
+
+    async def fetch(self, site: Site | None, url: str, timeout: float) -> Fetched:
+        """Fetch a medium.
+
+        Args:
+            site: the provider who named it.
+            url: where it is: a whole address, or a path below the provider's base URL.
+            timeout: seconds that all of it may take, redirects and further tries included.
+
+        Raises:
+            HandlerError: `forbidden_address`, `too_large` or `download_failed`.
+        """
+        target, _ = aim(site, url)
+        try:
+            async with asyncio.timeout(timeout):
+                return await self._retrying()(self._try, site, target)
+        except _MayPass as passing:
+            raise passing.error from None
+        except TimeoutError:
+            raise _failed(target, f"was not here within {timeout:g} s", passes=True) from None
+
+    def _retrying(self) -> AsyncRetrying:
+        return AsyncRetrying(
+            sleep=self._effort.sleep,
+            stop=stop_after_attempt(self._effort.tries),
+            wait=self._wait,
+            retry=retry_if_exception_type(_MayPass),
+            reraise=True,
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Full jitter, but no sooner than the answer asked for, within reason."""
+        jitter = wait_random_exponential(multiplier=self._effort.first_wait, max=LONGEST_WAIT)
+        passing = state.outcome.exception() if state.outcome else None
+        asked = passing.error.wait if isinstance(passing, _MayPass) else None
+        return max(float(jitter(state)), min(asked or 0.0, LONGEST_WAIT))
+
+    async def _try(self, site: Site | None, target: Target) -> Fetched:
+        """One try, from the first address to the last."""
+        own, first = aim(site, target.url)[1], True
+        for _ in range(1 + MOST_HOPS):
+            if not own:
+                check_outside(site, target)
+            found = await self._hop(site if own else None, target, keyed=own and first)
+            if isinstance(found, Fetched):
+                return found
+            target, is_own = aim(site, _joined(target, found))
+            # What was redirected abroad does not come back as one of the house; so from https it
+            # never leads to http either.
+            own, first = own and is_own, False
+        raise _failed(target, f"is behind more than {MOST_HOPS} redirects")
+
+    async def _hop(self, site: Site | None, target: Target, *, keyed: bool) -> Fetched | str:
+        """Ask one address: for the medium, or where it is.
+
+        Args:
+            site: whose own origin it is; None for a stranger's.
+            target: where.
+            keyed: whether the site's headers go along.
+        """
+        message = Message("GET", headers_of(site if keyed else None, {}))
+        way = (
+            Way(target, why_never, ca_file=site.ca_file, proxy=site.proxy)
+            if site
+            else Way(target, self._judge)
+        )
+        try:
+            async with self._connections.send(message, way, Journey(target.host)) as answer:
+                if answer.status in REDIRECTS and "location" in answer.headers:
+                    return answer.headers["location"]
+                return await self._take(target, answer)
+        except NotAnswered as error:
+            raise _MayPass(HandlerError("download_failed", str(error), retryable=True)) from None
+        except TooMuch:
+            raise HandlerError(
+                "too_large", f"{target.shown} is larger than {self._max_bytes} bytes"
+            ) from None
+        except TooSlow:
+            raise _failed(target, "comes too slowly", passes=True) from None
+
+    async def _take(self, target: Target, answer: Answer) -> Fetched:
+        """The medium that an answer holds."""
+        if not 200 <= answer.status < 300:
+            raise _refused(target, answer)
+        if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+            raise _failed(target, "comes packed, which was not asked for")
+        data = await answer.read(self._max_bytes, self._effort.pace)
+        if is_page(data):
+            raise _failed(
+                target,
+                "answers with a page or a message, and with no picture",
+                hints=("The address may have expired, or the provider's base URL may be wrong.",),
+            )
+        if not data or looks_cut(data):
+            raise _MayPass(_failed(target, "was cut short", passes=True))
+        media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return Fetched(data, media_type or None, target.shown)
+
+
+def _joined(target: Target, location: str) -> str:
+    try:
+        return urljoin(target.url, location)
+    except ValueError:
+        return location  # which is then refused for what it is
+
+
+def _failed(
+    target: Target, what: str, *, passes: bool = False, hints: tuple[str, ...] = ()
+) -> HandlerError:
+    return HandlerError("download_failed", f"{target.shown} {what}", retryable=passes, hints=hints)
+
+
+def _refused(target: Target, answer: Answer) -> Exception:
+    """What a status other than success means."""
+    passes = answer.status in PASSING or answer.status >= 500
+    error = HandlerError(
+        "download_failed",
+        f"{target.shown} answers with status {answer.status}",
+        retryable=passes,
+        hints=["The address may have expired."] if answer.status in (403, 404, 410) else (),
+        http={"status": answer.status},
+        wait=retry_after(answer.headers) if passes else None,
+    )
+    return _MayPass(error) if passes else error
+
+
+def retry_after(headers: Mapping[str, Json]) -> float | None:
+    """After how many seconds an answer wants to be asked again (RFC 9110 §10.2.3).
+
+    A date counts from the one that the answer itself bears, so no clock is asked.
+    """
+    asked = str(headers.get("retry-after", "")).strip()
+    if _SECONDS.fullmatch(asked):
+        return float(asked)
+    try:
+        wait = parsedate_to_datetime(asked) - parsedate_to_datetime(str(headers["date"]))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return max(0.0, wait.total_seconds())

@@ -1,0 +1,345 @@
+"""Media that are brought home: sizes, pace, statuses, further tries, and what is no medium."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import threading
+from typing import Any
+
+import pytest
+
+from daemon.answers import Pace
+from daemon.downloads import retry_after
+from daemon.net import Effort, Fetched, Network
+from daemon.redaction import Secret
+from daemon.sites import Site
+from daemon.testing import tiny_image
+from handlers.contract import HandlerError
+from tests.daemon.rawserver import (
+    CAP,
+    Peer,
+    Script,
+    always,
+    header,
+    in_turn,
+    reply,
+    run,
+    serving,
+    site_of,
+)
+
+PICTURE = tiny_image()
+
+
+class Waits:
+    """Sleeps that are noted and take no time."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def fetch(script: Script, path: str = "/x.png", timeout: float = 5, **options: Any) -> Fetched:
+    effort = Effort(sleep=Waits().sleep, pace=Pace(floor=1000, window=0.2))
+    with serving(script) as server:
+        return run(
+            lambda net: net.fetch(site_of(server), path, timeout),
+            **{"effort": effort, **options},
+        )
+
+
+def failed(script: Script, **options: Any) -> HandlerError:
+    with pytest.raises(HandlerError) as caught:
+        fetch(script, **options)
+    return caught.value
+
+
+def tries_of(script: Script) -> int:
+    """How often a failing medium is asked for."""
+    with serving(script) as server, pytest.raises(HandlerError):
+        effort = Effort(sleep=Waits().sleep)
+        run(lambda net: net.fetch(site_of(server), "/x.png", 5), effort=effort)
+    return len(server.requests)
+
+
+# ---------------------------------------------------------------- what comes home
+
+
+def test_a_medium_comes_home_with_the_key_to_the_own_origin() -> None:
+    with serving(always(reply(PICTURE, content_type="Image/PNG; q=1"))) as server:
+        site = site_of(server, headers={"x-api-key": Secret("canary")})
+        got = run(lambda net: net.fetch(site, "/x.png?sig=1", 5))
+    assert got == Fetched(PICTURE, "image/png", f"http://127.0.0.1:{server.port}/v1/x.png")
+    (sent,) = server.requests
+    assert sent.startswith(b"GET /v1/x.png?sig=1 ")
+    assert header(sent, "x-api-key") == "canary"
+    assert header(sent, "accept-encoding") == "identity"
+
+
+def test_a_medium_of_no_type_has_none() -> None:
+    assert fetch(always(reply(b"any bytes"))).media_type is None
+
+
+def test_a_medium_of_just_the_size_comes_home() -> None:
+    assert len(fetch(always(reply(b"x" * CAP))).data) == CAP
+
+
+def test_a_medium_in_chunks_comes_home() -> None:
+    chunks = b"1\r\nx\r\n" * 3 + b"0\r\n\r\n"
+    whole = always(reply(chunks, content_length=None, transfer_encoding="chunked"))
+    assert fetch(whole).data == b"xxx"
+
+
+def test_cookies_are_not_kept() -> None:
+    with serving(always(reply(PICTURE, Set_Cookie="a=b"))) as server:
+
+        async def work(net: Any) -> None:
+            await net.fetch(site_of(server), "/x", 5)
+            await net.fetch(site_of(server), "/x", 5)
+
+        run(work)
+    assert [header(sent, "cookie") for sent in server.requests] == [None, None]
+
+
+# ---------------------------------------------------------------- sizes and pace
+
+
+def endless(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(content_length=None, transfer_encoding="chunked"))
+    while True:
+        peer.send(b"64\r\n" + bytes(100) + b"\r\n")
+
+
+@pytest.mark.parametrize(
+    "script", [endless, always(reply(bytes(CAP + 1))), always(reply(b"x", content_length=10**12))]
+)
+def test_more_than_the_cap_is_too_large(script: Script) -> None:
+    assert failed(script).code == "too_large"
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "identity, gzip", "x"])
+def test_packed_media_are_refused_unread(coding: str) -> None:
+    bomb = gzip.compress(bytes(10**6))
+    error = failed(always(reply(bomb, content_encoding=coding)))
+    assert (error.code, error.retryable) == ("download_failed", False)
+
+
+def drip(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(content_length=10**6))
+    while True:
+        peer.send(b"x")
+        if peer.gone(within=0.01):
+            return
+
+
+def stall(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(b"x", content_length=10**6))
+    peer.wait_until_gone()
+
+
+@pytest.mark.parametrize("script", [drip, stall])
+def test_a_body_below_the_pace_is_given_up(script: Script) -> None:
+    error = failed(script, max_media_bytes=10**7)
+    assert (error.code, error.retryable) == ("download_failed", True)
+    assert error.message.endswith("comes too slowly")
+
+
+def test_a_body_that_keeps_the_pace_may_take_many_windows() -> None:
+    def steady(peer: Peer) -> None:
+        peer.request()
+        peer.send(reply(content_length=6000))
+        for _ in range(6):
+            peer.send(bytes(1000))
+            peer.gone(within=0.15)
+
+    effort = Effort(pace=Pace(floor=1000, window=0.6))
+    assert len(fetch(steady, max_media_bytes=6000, effort=effort).data) == 6000
+
+
+def test_all_of_it_has_a_deadline() -> None:
+    def silent(peer: Peer) -> None:
+        peer.request()
+        peer.wait_until_gone()
+
+    error = failed(silent, timeout=0.1)
+    assert (error.code, error.retryable) == ("download_failed", True)
+    assert error.message.endswith("/v1/x.png was not here within 0.1 s")
+
+
+def test_cancellation_passes_through_and_is_no_reason_to_try_again() -> None:
+    arrived = threading.Event()
+
+    def silent(peer: Peer) -> None:
+        peer.request()
+        arrived.set()
+        peer.wait_until_gone()
+
+    async def work(net: Network) -> None:
+        task = asyncio.create_task(net.fetch(site_of(server), "/x", 60))
+        await asyncio.to_thread(arrived.wait)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    with serving(silent) as server:
+        run(work)
+    assert len(server.requests) == 1
+
+
+# ---------------------------------------------------------------- statuses and further tries
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 304, 300])
+def test_a_refusal_that_stays_is_not_tried_again(status: int) -> None:
+    script = always(reply(b"gone", status=status))
+    error = failed(script)
+    assert (error.code, error.retryable) == ("download_failed", False)
+    assert error.http == {"status": status}
+    assert tries_of(script) == 1
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_a_refusal_that_may_pass_is_tried_three_times(status: int) -> None:
+    script = always(reply(b"later", status=status))
+    error = failed(script)
+    assert (error.code, error.retryable, error.http) == (
+        "download_failed",
+        True,
+        {"status": status},
+    )
+    assert tries_of(script) == 3
+
+
+def cut(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(PICTURE[:-20], content_length=len(PICTURE)))
+
+
+def reset_within(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(PICTURE[:-20], content_length=len(PICTURE)))
+    peer.reset()
+
+
+def hang_up(peer: Peer) -> None:
+    peer.request()
+
+
+PASSING = {
+    "shorter than its length": cut,
+    "reset within the body": reset_within,
+    "hung up": hang_up,
+    "unread": lambda _peer: None,
+    "a PNG without its end": always(reply(PICTURE[:-12])),
+    "a JPEG without its end": always(reply(tiny_image(form="JPEG")[:-2])),
+    "a WebP without its end": always(reply(tiny_image(form="WEBP")[:-2])),
+    "nothing": always(reply(b"")),
+    "status 503": always(reply(status=503)),
+}
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_what_may_pass_is_fetched_again(fault: str) -> None:
+    assert fetch(in_turn(PASSING[fault], PASSING[fault], always(reply(PICTURE)))).data == PICTURE
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_but_not_for_ever(fault: str) -> None:
+    error = failed(in_turn(*[PASSING[fault]] * 3, always(reply(PICTURE))))
+    assert (error.code, error.retryable) == ("download_failed", True)
+
+
+@pytest.mark.parametrize("page", [b"<!doctype html>", b' {"error":1}', b"<svg>", b"[]", b"<?xml?>"])
+def test_a_page_is_no_medium_and_not_asked_for_again(page: bytes) -> None:
+    script = always(reply(page, content_type="image/png"))
+    error = failed(script)
+    assert (error.code, error.retryable) == ("download_failed", False)
+    assert "a page" in error.message
+    assert tries_of(script) == 1
+
+
+def waits_for(*answers: bytes) -> list[float]:
+    waits = Waits()
+    with serving(in_turn(*map(always, answers))) as server:
+        run(lambda net: net.fetch(site_of(server), "/x", 5), effort=Effort(sleep=waits.sleep))
+    assert len(answers) == len(server.requests)
+    return waits.seconds
+
+
+def test_waits_are_jittered_and_grow() -> None:
+    busy, whole = reply(status=503), reply(PICTURE)
+    found = [waits_for(busy, busy, whole) for _ in range(5)]
+    assert all(0 <= first <= 1 and 0 <= second <= 2 for first, second in found)
+    assert len({first for first, _ in found}) > 1
+
+
+def test_an_answer_may_ask_for_a_longer_wait_within_reason() -> None:
+    busy = [reply(status=429, Retry_After=after) for after in ("7.5", "9999")]
+    assert waits_for(*busy, reply(PICTURE)) == [7.5, 30.0]
+
+
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+ASKED = [
+    ({"retry-after": "7"}, 7.0),
+    ({"retry-after": " 0.5 "}, 0.5),
+    ({"retry-after": "Wed, 21 Oct 2026 07:28:10 GMT", "date": DATE}, 10.0),
+    ({"retry-after": "Wed, 21 Oct 2026 07:27:00 GMT", "date": DATE}, 0.0),
+    ({"retry-after": DATE}, None),
+    ({"retry-after": "soon", "date": DATE}, None),
+    ({"retry-after": "-1"}, None),
+    ({"retry-after": "nan"}, None),
+    ({"retry-after": "9" * 400}, None),
+    ({"retry-after": "Wed, 21 Oct 99999999999 07:28:10", "date": DATE}, None),
+    ({}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), ASKED)
+def test_how_long_an_answer_wants_to_be_left_alone(
+    headers: dict[str, str], seconds: float | None
+) -> None:
+    assert retry_after(headers) == seconds
+
+
+def test_a_refused_connection_may_pass() -> None:
+    waits = Waits()
+    with serving(always()) as server:
+        pass
+    with pytest.raises(HandlerError) as caught:
+        run(
+            lambda net: net.fetch(Site(f"http://127.0.0.1:{server.port}"), "/x", 5),
+            effort=Effort(sleep=waits.sleep),
+        )
+    assert (caught.value.code, caught.value.retryable) == ("download_failed", True)
+    assert len(waits.seconds) == 2
+
+
+# ---------------------------------------------------------------- within the own origin
+
+
+def test_a_redirect_within_the_origin_is_followed_without_the_key() -> None:
+    redirect = always(reply(status=302, Location="/there?q=1"))
+    with serving(in_turn(redirect, always(reply(PICTURE)))) as server:
+        site = site_of(server, headers={"authorization": Secret("Bearer canary")})
+        got = run(lambda net: net.fetch(site, "/x", 5))
+    assert got.url == f"http://127.0.0.1:{server.port}/there"
+    assert server.requests[1].startswith(b"GET /there?q=1 ")
+    assert b"canary" in server.requests[0]
+    assert b"canary" not in server.requests[1]
+
+
+def test_redirects_end_somewhere() -> None:
+    script = always(reply(status=302, Location="/again"))
+    assert "more than 5 redirects" in failed(script).message
+    assert tries_of(script) == 6
+
+
+def test_an_error_shows_no_query() -> None:
+    script = always(reply(status=404))
+    assert "canary" not in repr(failed(script, path="/x?sig=canary"))
