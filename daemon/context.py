@@ -10,11 +10,12 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from daemon.asking import Asker, unbroken
+from daemon.asking import Asker
 from daemon.decisions import Run
 from daemon.errors import Conflict, Problem
 from daemon.events import ArtifactSaved
 from daemon.journal import GOES_ON, MAY_BE_BILLED, Journal
+from daemon.recording import unbroken
 from daemon.requests import Request
 from daemon.services import Services
 from daemon.streams import Over, Stream
