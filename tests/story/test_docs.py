@@ -242,6 +242,23 @@ def test_the_openclaw_file_that_is_shown_can_be_used(tmp_path: Path) -> None:
     assert not told.notes
 
 
+# ---------------------------------------------------------------- docs/architecture.md
+
+
+def test_the_floors_are_drawn_as_they_are_checked() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    section = page.split("## The direction of imports")[1].split("\n## ")[0]
+    drawn = [
+        re.split(r" {2,}", line.strip())[0].split(", ")
+        for line in section.splitlines()
+        if line.startswith("    ")
+    ]
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in contracts["contracts"] if one["type"] == "layers")
+    checked = [floor.replace("daemon.", "").split(" | ") for floor in layers]
+    assert [["__main__"], *drawn] == checked
+
+
 # ---------------------------------------------------------------- the rest
 
 
