@@ -25,7 +25,6 @@ from daemon.events import BY_TYPE
 from daemon.requests import NOT_YET, Door, Envelope
 from handlers import find_handlers
 from handlers.contract import ErrorCode
-from handlers.providers.openai import OPTIONS
 from tests.support import REPOSITORY, environment
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -196,11 +195,6 @@ def test_every_key_of_a_provider_is_documented_and_no_other() -> None:
         row[0].strip("`") for row in rows("## Keys of a provider", CONFIGURING.read_text())
     ]
     assert sorted(documented) == sorted([*darkroomtoml._FIELDS, *darkroomtoml._OWN_WAY])
-
-
-def test_every_option_of_a_provider_is_documented_and_no_other() -> None:
-    documented = [row[0].strip("`") for row in rows("in `options`:", CONFIGURING.read_text())]
-    assert sorted(documented) == sorted(OPTIONS)
 
 
 def test_the_providers_whose_address_is_known_are_named() -> None:
