@@ -162,7 +162,7 @@ class Roster:
         elif not known.services and self._settings.provider is None:
             _log.warning(
                 "no provider is configured: the embedded stand-in answers, which is no AI model",
-                hint="docs/running.md says how to configure one",
+                hint="docs/configuring.md says how to configure one",
             )
         else:
             usable = [name for name in known.services if name not in unusable]

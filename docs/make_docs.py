@@ -145,7 +145,8 @@ and their source, read in 2026.
 A server is listed with all it can do, also where darkroom has no task for that yet; \
 [the protocol](protocol.md) says which tasks there are.
 
-A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root.
+A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root; \
+[configuring](configuring.md) tells how.
 Which server it is, is known by `dialect`, else by the host of `base_url`, else by the entry's name.
 A `base_url` without a path gets `/v1`; one that has a path is taken as it is.
 
