@@ -5,10 +5,12 @@ Keys are told from the rest here: an `Entry`, which adapters see, holds none.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from daemon.configfiles import Gathered, invalid
 from daemon.darkroomtoml import read_darkroom_toml
@@ -31,6 +33,9 @@ WELL_KNOWN: Mapping[str, str] = MappingProxyType(
 """Base URLs of providers that are known by their name."""
 
 DEFAULT_API = "openai"
+
+_NEAR = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
+"""How names end that stand for a machine nearby."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,11 @@ def load_configuration(root: Path, environment: Mapping[str, str]) -> Configurat
         del names[STAND_IN]
         gathered.note(f"{STAND_IN!r} is the embedded stand-in's name; what is so called is ignored")
     providers = {name: _configured(name, _merged(name, ours, theirs, gathered)) for name in names}
+    for one in filter(_is_in_the_clear, providers.values()):
+        gathered.note(
+            f"{one.entry.name} is sent its key unencrypted, over http to another machine: "
+            "use https, if it can"
+        )
     preferred = _preferred(ours, theirs, providers, gathered)
     if ours.problem is not None and theirs.problem is not None:
         gathered.note(theirs.problem.message)
@@ -167,6 +177,18 @@ def _configured(name: str, values: Values) -> Configured:
         MappingProxyType({key: value.source for key, value in values.items() if value.source}),
         _problem(name, values),
     )
+
+
+def _is_in_the_clear(one: Configured) -> bool:
+    """Whether whoever is on the way can read the key."""
+    address = urlsplit(one.entry.base_url)
+    if one.key is None or address.scheme != "http":
+        return False
+    host = address.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host and not host.endswith(_NEAR)
 
 
 def _address(name: str) -> Value:

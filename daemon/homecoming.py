@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
+from daemon.errors import may_pass
 from handlers.contract import HandlerError, Json, Medium, Outcome
 
 Fetch = Callable[[Medium], Awaitable[Medium]]
@@ -65,6 +66,6 @@ def _nothing_came(errors: list[HandlerError]) -> HandlerError:
             *sorted(others),
             "Use retry: it fetches the same media again, and pays for no other.",
         ],
-        retryable=any(error.retryable is not False for error in errors),
+        retryable=any(may_pass(error) for error in errors),
         http=first.http,
     )

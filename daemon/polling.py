@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from daemon.clock import Clock
-from daemon.errors import RETRYABLE
+from daemon.errors import may_pass
 from handlers.contract import HandlerError, Outcome
 from handlers.wire import Pending
 
@@ -59,7 +59,7 @@ async def poll(
             answer = await ask()
         except HandlerError as error:
             failures += 1
-            if not _may_pass(error) or failures >= FAILURES:
+            if not may_pass(error) or failures >= FAILURES:
                 raise
             wait = error.wait
             continue
@@ -79,7 +79,3 @@ async def _wait(seconds: float, cadence: Cadence, clock: Clock) -> None:
             retryable=False,
         )
     await clock.sleep(max(0.0, min(seconds, left)))
-
-
-def _may_pass(error: HandlerError) -> bool:
-    return error.code in RETRYABLE if error.retryable is None else error.retryable

@@ -1,7 +1,7 @@
 """Who answers calls: the embedded providers and those that are configured, and which is chosen.
 
 The order of choice, for a request that names nobody: the settings, then what the configuration
-files prefer, then the first provider in them that can do it; and where nothing is configured at
+files prefer, then the first provider in them that can be used; and where nothing is configured at
 all, the embedded stand-in. A file that cannot be read is no such case: nobody may take a stand-in's
 picture for a model's because of a comma.
 """

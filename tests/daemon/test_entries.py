@@ -306,3 +306,26 @@ def test_no_bytes_break_it(
     (folder / "openclaw.json").write_bytes(openclaw)
     environment = {"OPENCLAW_CONFIG": str(folder / "openclaw.json")}
     assert isinstance(load_configuration(folder, environment), Configuration)
+
+
+@pytest.mark.parametrize(
+    ("address", "noted"),
+    [
+        ("http://api.example/v1", True),
+        ("http://93.184.215.14/v1", True),
+        ("https://api.example/v1", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://192.168.1.20:8080", False),
+        ("http://localhost:8080", False),
+        ("http://workstation:8080", False),
+        ("http://gpu.local", False),
+    ],
+)
+def test_a_key_that_others_could_read_on_its_way_is_noted(
+    place: Place, address: str, *, noted: bool
+) -> None:
+    found = place.load(f"[providers.p]\nbase_url = '{address}'\napi_key = '$KEY'", KEY="canary")
+    assert any("unencrypted" in note for note in found.notes) is noted
+    assert not any(
+        "unencrypted" in n for n in place.load(f"[providers.p]\nbase_url = '{address}'").notes
+    )
