@@ -263,6 +263,7 @@ class Asker:
             attempt=self._live().job.attempt,
             ticket=ticket,
             media=[_named(*one) for one in zip(outcome.media, digests, strict=True)],
+            references=[SIEVE.json(reference) for reference in outcome.references],
             model=outcome.model,
             usage=SIEVE.json(outcome.usage),
             warnings=[SIEVE.text(one) for one in outcome.warnings or warnings],

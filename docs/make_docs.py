@@ -19,6 +19,7 @@ from daemon.cli import COMMANDS, app
 from daemon.settings import Settings, variable_of
 from handlers.openai_shape.dialects import Dialect
 from handlers.openai_shape.table import DIALECTS
+from handlers.providers.openai import OPTIONS
 
 DOCS = Path(__file__).parent
 
@@ -176,7 +177,10 @@ def providers_page() -> str:
         "darkroom converts it.\n"
         "What is marked as unverified stands in no source that was read.\n"
     )
-    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes]
+    options = "In an entry's `options` may stand:\n\n" + table(
+        ("Option", "Value"), [(f"`{name}`", told) for name, told in OPTIONS.items()]
+    )
+    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes, options + "\n"]
     return "\n".join([*parts, *map(provider_section, DIALECTS.values())])
 
 
