@@ -59,7 +59,7 @@ def providers(settings: Settings, patience: float) -> dict[str, Finding]:
     adapters, clock = plugins.adapters, SystemClock()
     roster = Roster(settings, plugins.providers, adapters, lambda: configuration, clock)
     shows_key = {
-        name: one.key is not None
+        name: one.key is not None or bool(one.site.headers)
         for name, one in configuration.providers.items()
         if one.problem is None and one.entry.api in adapters
     }
@@ -108,7 +108,7 @@ async def _ask(name: str, roster: Roster, means: Means, patience: float, has_key
         means = replace(means, site=site)
         probe = await exchange(provider, provider.probe(), means, patience)
     except HandlerError as error:
-        finding = judge_failure(error)
+        finding = judge_failure(error, has_key=has_key)
     else:
         finding = judge_probe(probe, _models(name, roster, provider.operations), has_key=has_key)
     hint = SIEVE.text(finding.hint) if finding.hint is not None else None
@@ -130,29 +130,42 @@ def judge_probe(probe: Probe, models: Collection[str], *, has_key: bool) -> Find
     Args:
         probe: what it said.
         models: those that are set for it.
-        has_key: whether a key was shown.
+        has_key: whether anything was shown to it that may be a key.
     """
     key = "key not refused" if has_key else "no key"
     key = "key accepted" if probe.checked_key else key
     if probe.models is None:
         return warning(f"reachable, {key}, but it has no list of models", _NO_LIST)
-    listed = probe.models
-    missing = [model for model in models if model not in listed]
-    ending = {model: day for model in models if (day := listed.get(model)) is not None}
-    parts = [f"reachable, {key}, {len(listed)} models"]
-    there = [model for model in models if model in listed]
-    if there:
-        parts.append(f"among them {', '.join(there)}")
-    if missing and not probe.are_all:
-        parts.append(f"{', '.join(missing)} may be a deployment, which is not listed")
-        missing = []
-    if missing:
-        parts.append(f"not among them: {', '.join(missing)}")
-    parts += [f"{model} is shut down on {day}" for model, day in ending.items()]
-    hints = [_other_names(missing, listed)] if missing else []
-    hints += ["set another model before that day"] if ending else []
-    found = "; ".join(parts)
+    count = len(probe.models)
+    told, hints = judge_models(probe.models, models, are_all=probe.are_all)
+    found = "; ".join([f"reachable, {key}, {count} model{'' if count == 1 else 's'}", *told])
     return warning(found, "; ".join(hints)) if hints else ok(found)
+
+
+def judge_models(
+    listed: Mapping[str, str | None], models: Collection[str], *, are_all: bool
+) -> tuple[list[str], list[str]]:
+    """What a list says of the models that are set, and what to do about it.
+
+    Args:
+        listed: the models of the list, each with the day of its shutdown.
+        models: those that are set.
+        are_all: whether they would be in the list.
+    """
+    there = [model for model in models if model in listed]
+    missing = [model for model in models if model not in listed]
+    ending = {model: day for model in there if (day := listed[model]) is not None}
+    told = [f"among them {', '.join(there)}"] if there else []
+    hints = []
+    if missing and are_all:
+        told.append(f"not among them: {', '.join(missing)}")
+        hints.append(_other_names(missing, listed))
+    elif missing:
+        told.append(f"{', '.join(missing)} may be a deployment, which is not listed")
+    if ending:
+        told += [f"{model} is shut down on {day}" for model, day in ending.items()]
+        hints.append("set another model before that day")
+    return told, hints
 
 
 def _other_names(missing: Collection[str], listed: Mapping[str, str | None]) -> str:
@@ -163,8 +176,13 @@ def _other_names(missing: Collection[str], listed: Mapping[str, str | None]) -> 
     return f"check the model's name{like}; a list may leave out other names of a model"
 
 
-def judge_failure(error: HandlerError) -> Finding:
-    """What it means that a provider refused, or did not answer."""
+def judge_failure(error: HandlerError, *, has_key: bool) -> Finding:
+    """What it means that a provider refused, or did not answer.
+
+    Args:
+        error: what the asking came to.
+        has_key: whether anything was shown to it that may be a key.
+    """
     own = " ".join(error.hints)
     status = (error.http or {}).get("status")
     if status is None:
@@ -173,7 +191,8 @@ def judge_failure(error: HandlerError) -> Finding:
     if error.code == "provider_quota":
         return fault(error.message, own)
     if status in (401, 403):
-        return fault(f"key not accepted: {error.message}", _KEY)
+        what = "key not accepted" if has_key else "it wants a key"
+        return fault(f"{what}: {error.message}", _KEY)
     if status in (408, 409, 425, 429) or status >= 500:
         return warning(error.message, _LATER)
     if status < 300:
