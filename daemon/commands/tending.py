@@ -17,7 +17,8 @@ def doctor(
         bool, typer.Option("--live", help="Ask each provider too; nothing is made or paid for.")
     ] = False,
     timeout: Annotated[
-        float, typer.Option(help="With --live: seconds in which an answer has to come.", min=0.1)
+        float,
+        typer.Option(help="With --live: seconds in which an answer has to come.", min=0.1, max=600),
     ] = 10.0,
 ) -> None:
     """Check an installation and its root, and say what to do where something is wrong.
