@@ -12,13 +12,17 @@ from handlers.answers.failures import failure_of, failure_within, http_of
 from handlers.contract import HandlerError, Json
 from handlers.openai_shape.addresses import models_address
 from handlers.openai_shape.dialects import Dialect
-from handlers.openai_shape.reading import PAGE
 from handlers.wire import Compute, Effect, Entry, HttpCall, HttpReply, Probe
 
 _NOT_THERE = frozenset({404, 405})
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LONGEST = 200
 """Characters of a model's name that are kept."""
+
+_ELSEWHERE = (
+    "Check the base URL (with or without /v1): something else than the API answers there.",
+    "A proxy or a login page may stand in between.",
+)
 
 
 def ask(entry: Entry, dialect: Dialect) -> Generator[Effect, Json, Probe]:
@@ -88,9 +92,9 @@ def _no_api(reply: HttpReply, who: str) -> HandlerError:
     """The failure of an answer that no such server gives."""
     what = "a web page" if complaint_in(reply.body).is_page else "no JSON"
     return HandlerError(
-        PAGE.code,
+        "provider_failed",
         f"{who} answered with {what} where its list of models belongs",
-        hints=PAGE.hints,
+        hints=_ELSEWHERE,
         retryable=False,
         http=http_of(reply),
     )

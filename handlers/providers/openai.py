@@ -26,12 +26,12 @@ from handlers.openai_shape.videos import video_call
 from handlers.wire import Compute, Effect, Entry, HttpCall, Pending, Probe, Provider, Ticket
 
 OPTIONS: Mapping[str, str] = {
-    "images": '"chat", or nothing',
-    "status_path": 'a path with {id}, as "/jobs/{id}"',
-    "api_version": 'a version, as "2025-04-01-preview"',
-    "deployment": "the name of a deployment",
+    "images": '"chat": ask for pictures in a chat',
+    "status_path": 'where jobs are asked for, as "/jobs/{id}"',
+    "api_version": 'for Azure, as "2025-04-01-preview"',
+    "deployment": "for Azure, the name of a deployment",
 }
-"""What an entry may say besides, and how it is to look."""
+"""What an entry may say besides, and what it is for."""
 
 
 class OpenAIShaped:
@@ -128,12 +128,12 @@ def _check_address(entry: Entry) -> None:
 def _check_options(entry: Entry) -> None:
     for name, value in entry.options.items():
         if name not in OPTIONS:
-            raise _wrong_option(entry, name, f"options are: {', '.join(OPTIONS)}")
+            raise _wrong_option(entry, name, f"Options are: {', '.join(OPTIONS)}")
         if not isinstance(value, str) or (name == "images" and value not in ("", "chat")):
-            raise _wrong_option(entry, name, f"it is {OPTIONS[name]}")
+            raise _wrong_option(entry, name, f"{name} is text; {OPTIONS[name]}")
     path = entry.options.get("status_path")
     if path is not None and ("{id}" not in path or not path.startswith("/")):
-        raise _wrong_option(entry, "status_path", f"it is {OPTIONS['status_path']}")
+        raise _wrong_option(entry, "status_path", f"status_path says {OPTIONS['status_path']}")
     if path is not None:
         own_path(path)
 
@@ -142,5 +142,5 @@ def _wrong_option(entry: Entry, name: str, hint: str) -> HandlerError:
     return HandlerError(
         "config_invalid",
         f"the option {name} of the provider {entry.name} cannot be meant so",
-        hints=[hint[0].upper() + hint[1:] + "."],
+        hints=[f"{hint}."],
     )

@@ -216,7 +216,7 @@ def test_what_is_misconfigured_is_not_asked_and_told_here_if_nowhere_else(
         file.write('api = "telepathy"\n')
     found = asked(tmp_path / "r", code=1)
     assert found.keys() == {"live:p0", "live:p1", "live:p2"}
-    says(found["live:p2"], "fault", "the option images of the provider p2", '"chat", or nothing')
+    says(found["live:p2"], "fault", "the option images of the provider p2", '"chat"')
     assert len(server.requests) == 2
 
 
