@@ -18,11 +18,12 @@ from handlers.contract import Call, HandlerError, Json, Outcome
 from handlers.openai_shape.addresses import own_path
 from handlers.openai_shape.asking import Asked, refuse
 from handlers.openai_shape.images import image_call
+from handlers.openai_shape.listing import ask
 from handlers.openai_shape.polling import asked_by, read_poll, status_address
 from handlers.openai_shape.reading import read
 from handlers.openai_shape.table import dialect_of
 from handlers.openai_shape.videos import video_call
-from handlers.wire import Compute, Effect, Entry, HttpCall, Pending, Provider, Ticket
+from handlers.wire import Compute, Effect, Entry, HttpCall, Pending, Probe, Provider, Ticket
 
 OPTIONS: Mapping[str, str] = {
     "images": '"chat": ask for pictures in a chat',
@@ -67,6 +68,10 @@ class OpenAIShaped:
         reply = yield HttpCall("GET", status_address(ticket, asked))
         answer: Outcome | Pending = yield Compute(partial(read_poll, reply, ticket, asked))
         return answer
+
+    def probe(self) -> Generator[Effect, Json, Probe]:
+        """Ask for the list of models."""
+        return ask(self._entry, self._dialect)
 
     def _phrase(self, call: Call) -> tuple[HttpCall, Asked]:
         videos = self._dialect.videos
