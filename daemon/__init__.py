@@ -6,7 +6,10 @@
 4. `intake`     a `Request`: `job.accepted`, durable (`decisions.decide`, then `eventlog`)
 5. `state`      events: where every job stands; a fold, and nothing else
 6. `runner`     an open job: its handler, when `schedule` has a place for it
-7. `context`    what a handler asks: answered by the log (`journal`), or sent (`exchange`)
+7. `context`    what a handler asks: answered by the log (`journal`), or by a provider (`asking`):
+   `roster`     who that is; `exchange` drives it, `net` sends, `sending` judges what was lost;
+   `polling`    goes on with what the provider took, `homecoming` fetches its media;
+   `retries`    says after a failure whether, when and of whom to try again
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
 9. `publisher`  an ended job: its result beside the request (`results`)
 

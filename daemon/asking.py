@@ -5,30 +5,28 @@ sending it. Whatever comes back is durable before anything is done with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
-from daemon.clock import parse_rfc3339, rfc3339
+from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
-from daemon.errors import Conflict, problem_of
 from daemon.events import (
-    ProviderAccepted,
-    ProviderAnswered,
     ProviderProgressed,
     ProviderRequested,
 )
 from daemon.exchange import Means, exchange
 from daemon.homecoming import bring_home
-from daemon.journal import Journal, Taken, digest_of_call, outcome_of, taken_by
+from daemon.journal import Journal, Taken, digest_of_call
 from daemon.polling import Cadence, poll
+from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
 from daemon.roster import Service
 from daemon.services import Services
-from daemon.streams import Over, Stream
-from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from daemon.streams import Stream
+from handlers.contract import Call, HandlerError, Medium, Outcome
 from handlers.wire import Pending, Ticket
 
 PROGRESS_SECONDS = 3.0
@@ -63,7 +61,7 @@ class Asker:
         self._request = request
         self._journal = journal
         self._live = live
-        self._saving = saving
+        self._recorder = Recorder(live, saving, services)
         self._with = services
         self._told = float("-inf")
         self.outcomes: dict[str, Outcome | None] = {}
@@ -124,38 +122,34 @@ class Asker:
     # ------------------------------------------------------------ sending
 
     async def _send(self, step: str, digest: str, service: Service, call: Call) -> Outcome | Taken:
-        submitting = self._submit(step, digest, service, call)
-        if not service.provider.paid:
-            return await submitting
-        return await unbroken(submitting, self.paid)
-
-    async def _submit(
-        self, step: str, digest: str, service: Service, call: Call
-    ) -> Outcome | Taken:
         provider = service.provider
         async with self._with.gates.pass_through(provider.name, service.limits):
             if self._with.stopping.is_set():
                 raise asyncio.CancelledError
-            call, warnings = self._addressed(step, service, call)
-            await self._announce(step, digest, service, call)
-            began = self._with.clock.monotonic()
-            answer: Outcome | Ticket | HandlerError
-            try:
-                answer = await exchange(
-                    provider, provider.submit(call), self._means(service), self._timeout
-                )
-            except HandlerError as error:
-                answer = self._judged(error, provider.name)
+            submitting = self._submit(step, digest, service, call)
+            return await (unbroken(submitting, self.paid) if provider.paid else submitting)
+
+    async def _submit(
+        self, step: str, digest: str, service: Service, call: Call
+    ) -> Outcome | Taken:
+        provider, clock = service.provider, self._with.clock
+        call, warnings = self._addressed(step, service, call)
+        self.model = call.model or self.model
+        await self._announce(step, digest, service, call)
+        began = clock.monotonic()
+        try:
+            effects = provider.submit(call)
+            answer = await exchange(provider, effects, self._means(service), self._timeout)
+        except HandlerError as error:
+            failure = self._judged(error, provider.name)
+            failed = Outcome(model=call.model, warnings=warnings)
+            return await self._recorder.record(step, clock.monotonic() - began, failed, failure)
         if isinstance(answer, Outcome):
             answer = replace(answer, warnings=(*answer.warnings, *warnings))
-        seconds = self._with.clock.monotonic() - began
-        if isinstance(answer, HandlerError):
-            failed = Outcome(model=call.model, warnings=warnings)
-            return await unbroken(self._record(step, seconds, failed, answer), self._saving)
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
-            return await unbroken(self._accept(step, service, answer, warnings), self._saving)
-        record = self._record(step, seconds, answer, hold=provider.paid)
-        return await unbroken(record, self._saving)
+            return await self._recorder.accept(step, service, answer, warnings)
+        seconds = clock.monotonic() - began
+        return await self._recorder.record(step, seconds, answer, hold=provider.paid)
 
     def _addressed(self, step: str, service: Service, call: Call) -> tuple[Call, tuple[str, ...]]:
         """A call with what the configuration adds, and warnings about that."""
@@ -199,7 +193,7 @@ class Asker:
         lost = error.code == "ambiguous_submit"
         if lost and self._with.roster.on_ambiguous(provider) == "retry":
             error.retryable = True
-        return _sifted(error)
+        return sifted(error)
 
     # ------------------------------------------------------------ going on
 
@@ -216,9 +210,9 @@ class Asker:
                 outcome = await self._poll(service, taken, taken.ticket)
             outcome = await self._brought_home(service, taken, outcome)
         except HandlerError as error:
-            failure = _sifted(error)
+            failure = sifted(error)
         seconds = self._with.clock.monotonic() - began
-        recorded = await unbroken(self._record(step, seconds, outcome, failure), self._saving)
+        recorded = await self._recorder.record(step, seconds, outcome, failure)
         self.taken.discard(step)
         return recorded
 
@@ -259,115 +253,3 @@ class Asker:
     async def _fetch(self, service: Service, medium: Medium) -> Medium:
         fetched = await self._with.network.fetch(service.site, medium.url or "", self._timeout)
         return Medium(fetched.data, media_type=fetched.media_type or medium.media_type)
-
-    # ------------------------------------------------------------ recording
-
-    async def _accept(
-        self, step: str, service: Service, answer: Outcome | Ticket, warnings: Sequence[str]
-    ) -> Taken:
-        """Write down that the provider took the call, before anything else is done."""
-        outcome = answer if isinstance(answer, Outcome) else Outcome(model=answer.model)
-        ticket = SIEVE.json(asdict(answer)) if isinstance(answer, Ticket) else None
-        paid = service.provider.paid
-        digests = [await self._store(medium, hold=paid) for medium in outcome.media]
-        accepted = ProviderAccepted(
-            step=step,
-            attempt=self._live().job.attempt,
-            ticket=ticket,
-            media=[_named(*one) for one in zip(outcome.media, digests, strict=True)],
-            model=outcome.model,
-            usage=SIEVE.json(outcome.usage),
-            warnings=[SIEVE.text(one) for one in outcome.warnings or warnings],
-        )
-        await self._write(accepted, digests, hold=paid)
-        now = rfc3339(self._with.clock.now())
-        taken = taken_by(service.provider.name, now, accepted)
-        if isinstance(answer, Ticket):  # what the sieve took out is still of use here
-            return taken._replace(ticket=answer)
-        media = (
-            known if known.sha256 is not None else medium
-            for known, medium in zip(taken.outcome.media, answer.media, strict=True)
-        )
-        return taken._replace(outcome=replace(taken.outcome, media=tuple(media)))
-
-    async def _record(
-        self,
-        step: str,
-        seconds: float,
-        outcome: Outcome,
-        failure: HandlerError | None = None,
-        *,
-        hold: bool = False,
-    ) -> Outcome:
-        """Make an answer durable, its media first. With `hold` there is no other way to have it
-        than to pay again, so it is kept until the disk has room."""
-        media = outcome.media if failure is None else ()
-        digests = [await self._store(medium, hold=hold) for medium in media]
-        error = problem_of(failure).to_json() if failure is not None else None
-        answered = ProviderAnswered(
-            step=step,
-            attempt=self._live().job.attempt,
-            seconds=round(seconds, 3),
-            model=outcome.model,
-            media=[_named(*one) for one in zip(media, digests, strict=True)],
-            references=[SIEVE.json(reference) for reference in outcome.references],
-            warnings=[SIEVE.text(warning) for warning in outcome.warnings],
-            usage=SIEVE.json(outcome.usage),
-            error=error,
-        )
-        await self._write(answered, digests, hold=hold)
-        if failure is not None:
-            raise failure
-        return outcome_of(answered)
-
-    async def _write(
-        self,
-        event: ProviderAccepted | ProviderAnswered,
-        digests: Sequence[str | None],
-        *,
-        hold: bool,
-    ) -> None:
-        """Write an event that names blobs; they are in its care, or gone."""
-        blobs, named = self._with.blobs, [digest for digest in digests if digest is not None]
-        try:
-            await self._live().write(event, hold=hold)
-        except (Conflict, HandlerError, Over):  # no event will ever name them
-            for digest in named:
-                blobs.release(digest)
-            await asyncio.to_thread(blobs.drop, named)
-            raise
-        for digest in named:
-            blobs.release(digest)
-
-    async def _store(self, medium: Medium, *, hold: bool) -> str | None:
-        """The digest under which the bytes of a medium lie; None where it is elsewhere yet."""
-        if medium.data is None:
-            return medium.sha256
-        put = partial(self._with.blobs.put, medium.data)
-        return await self._with.disk.patiently(put, hold=hold)
-
-
-def _sifted(error: HandlerError) -> HandlerError:
-    """A failure without the keys that a provider may have repeated in it."""
-    error.message = SIEVE.text(error.message)
-    error.hints = tuple(SIEVE.text(hint) for hint in error.hints)
-    error.faults = tuple((pointer, SIEVE.text(said)) for pointer, said in error.faults)
-    error.http = SIEVE.json(dict(error.http)) if error.http is not None else None
-    error.args = (error.message,)
-    return error
-
-
-def _named(medium: Medium, digest: str | None) -> Mapping[str, Json]:
-    """A medium as events name it."""
-    if digest is not None:
-        return {"sha256": digest, "media_type": medium.media_type}
-    return {"url": SIEVE.text(medium.url or ""), "media_type": medium.media_type}
-
-
-async def unbroken(work: Coroutine[Any, Any, Reply], under_way: set[asyncio.Task[Any]]) -> Reply:
-    """Do something that goes on when whoever waits is cancelled; `under_way` holds it then."""
-    task = asyncio.create_task(work)
-    under_way.add(task)
-    task.add_done_callback(under_way.discard)
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return await asyncio.shield(task)

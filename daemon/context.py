@@ -10,11 +10,12 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any
 
-from daemon.asking import Asker, unbroken
+from daemon.asking import Asker
 from daemon.decisions import Run
-from daemon.errors import Conflict
+from daemon.errors import Conflict, Problem
 from daemon.events import ArtifactSaved
 from daemon.journal import GOES_ON, MAY_BE_BILLED, Journal
+from daemon.recording import unbroken
 from daemon.requests import Request
 from daemon.services import Services
 from daemon.streams import Over, Stream
@@ -111,13 +112,10 @@ class JournaledContext:
         return () if self._asker.taken else self._request.envelope.providers
 
     @property
-    def tried(self) -> list[bool]:
-        """Of the providers that were asked before in this attempt, whether asking again may
-        help."""
-        attempt = self._stream.job.attempt
-        return [
-            bool(one.problem["retryable"]) for one in self._journal.tries if one.attempt == attempt
-        ]
+    def tried(self) -> list[Problem]:
+        """Why the providers failed that were asked before, of those that may be asked."""
+        providers = self._request.envelope.providers
+        return self._journal.round(self._stream.job, providers[0]) if providers else []
 
     def run(self) -> Run:
         """What the run came to, for the event that ends the job."""
@@ -129,7 +127,7 @@ class JournaledContext:
             artifacts=[asdict(kept) for kept in self._kept.values() if kept is not None],
             references=[reference for outcome in outcomes for reference in outcome.references],
             warnings=[
-                *self._journal.told(),
+                *self._journal.told(self._stream.job),
                 *dict.fromkeys(warning for outcome in outcomes for warning in outcome.warnings),
                 *self._asker.warnings,
                 *self._warnings,

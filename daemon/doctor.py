@@ -1,6 +1,7 @@
 """`darkroom doctor`: every check of an installation and its root, each with what to do.
 
-A check is a function in `daemon/checkups/`, and a line in `CHECKS`.
+A check is a function in `daemon/checkups/`, and a line in `CHECKS`. Whether the providers answer is
+looked at only when somebody wants it (`--live`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from daemon.checkups import (
     folders_of,
     history,
     installation,
+    live,
     watching,
 )
 from daemon.settings import Settings
@@ -56,20 +58,28 @@ CHECKS = (
 )
 
 
-def examine(root: Path | None, environment: Mapping[str, str] | None = None) -> dict[str, Finding]:
+def examine(
+    root: Path | None,
+    environment: Mapping[str, str] | None = None,
+    *,
+    patience: float | None = None,
+) -> dict[str, Finding]:
     """Run every check that there is something to look at for.
 
     Args:
         root: the flag `--root`.
         environment: `os.environ`, if left out.
+        patience: seconds that a provider may take to answer; None: none is asked.
 
     Returns:
-        The findings by the names of the checks.
+        The findings by the names of the checks, and for each provider that was asked by "live:" and
+        its name.
     """
     settings, finding = configuration.read_settings(root, environment)
     there = {name for name, folder in folders_of(settings).items() if _is_there(folder)}
     checks = [check for check in CHECKS if there.issuperset(check.needs)]
-    return {"settings": finding} | {check.name: _looked(check, settings) for check in checks}
+    found = {"settings": finding} | {check.name: _looked(check, settings) for check in checks}
+    return found if patience is None else found | _asked(settings, patience)
 
 
 def _is_there(folder: Path) -> bool:
@@ -87,10 +97,22 @@ def _looked(check: Check, settings: Settings) -> Finding:
         where = f"{error.filename}: " if error.filename else ""
         return fault(f"{where}{(error.strerror or str(error)).lower()}", _AGAIN)
     except Exception as error:
-        return fault(
-            f"this check broke: {type(error).__name__}: {error}",
-            "mend the other faults first; if it stays, please report this line",
-        )
+        return _broken(error)
+
+
+def _asked(settings: Settings, patience: float) -> dict[str, Finding]:
+    """What the providers said, or why none could be asked."""
+    try:
+        return live.providers(settings, patience)
+    except Exception as error:
+        return {live.NAME: _broken(error)}
+
+
+def _broken(error: Exception) -> Finding:
+    return fault(
+        f"this check broke: {type(error).__name__}: {error}",
+        "mend the other faults first; if it stays, please report this line",
+    )
 
 
 _AGAIN = "mend that, and run `darkroom doctor` again"

@@ -148,7 +148,7 @@ def clean_proxy(text: str) -> str:
         host, _ = parts.hostname, parts.port
     except ValueError:
         raise ValueError("is no address") from None
-    if parts.scheme not in ("http", "https", "socks5", "socks5h") or not host:
+    if parts.scheme not in ("http", "https") or not host:
         raise ValueError("is no address of a proxy")
     if " " in clean_header_value(text):
         raise ValueError("holds a blank")

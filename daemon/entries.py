@@ -5,10 +5,12 @@ Keys are told from the rest here: an `Entry`, which adapters see, holds none.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from daemon.configfiles import Gathered, invalid
 from daemon.darkroomtoml import read_darkroom_toml
@@ -16,7 +18,7 @@ from daemon.drafts import STAND_IN, Sheet, Value, Values
 from daemon.errors import Problem, problem_of
 from daemon.openclaw import read_openclaw
 from daemon.redaction import Secret
-from daemon.sites import Limits, Site
+from daemon.sites import Limits, Site, origin_of
 from handlers.contract import Json
 from handlers.wire import Entry
 
@@ -31,6 +33,9 @@ WELL_KNOWN: Mapping[str, str] = MappingProxyType(
 """Base URLs of providers that are known by their name."""
 
 DEFAULT_API = "openai"
+
+_NEAR = (".local", ".localhost", ".lan", ".internal", ".home.arpa")
+"""How names end that stand for a machine nearby."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,12 @@ def load_configuration(root: Path, environment: Mapping[str, str]) -> Configurat
     if STAND_IN in names:
         del names[STAND_IN]
         gathered.note(f"{STAND_IN!r} is the embedded stand-in's name; what is so called is ignored")
-    providers = {name: _configured(name, _merged(name, ours, theirs)) for name in names}
+    providers = {name: _configured(name, _merged(name, ours, theirs, gathered)) for name in names}
+    for one in filter(_is_in_the_clear, providers.values()):
+        gathered.note(
+            f"{one.entry.name} is sent its key unencrypted, over http to another machine: "
+            "use https, if it can"
+        )
     preferred = _preferred(ours, theirs, providers, gathered)
     if ours.problem is not None and theirs.problem is not None:
         gathered.note(theirs.problem.message)
@@ -101,12 +111,27 @@ def load_configuration(root: Path, environment: Mapping[str, str]) -> Configurat
     )
 
 
-def _merged(name: str, ours: Sheet, theirs: Sheet) -> Values:
-    return {
-        **theirs.extras.get(name, {}),
-        **theirs.providers.get(name, {}),
-        **ours.providers.get(name, {}),
-    }
+def _merged(name: str, ours: Sheet, theirs: Sheet, gathered: Gathered) -> Values:
+    """What both files say of a provider, ours over theirs. What theirs shows to one origin is never
+    shown to another that ours names."""
+    our, their = ours.providers.get(name, {}), theirs.providers.get(name, {})
+    if _is_elsewhere(our, their):
+        shown = [key for key in their if key == "key" or key.startswith("headers.")]
+        their = {key: value for key, value in their.items() if key not in shown}
+        if shown:
+            gathered.note(
+                f"the key and the headers that OpenClaw's file has for {name!r} belong to another "
+                "address than the one in darkroom.toml, so they are not used: write its own there"
+            )
+    return {**theirs.extras.get(name, {}), **their, **our}
+
+
+def _is_elsewhere(our: Values, their: Values) -> bool:
+    """Whether both name an address, and not of the same origin."""
+    ours, theirs = our.get("base_url"), their.get("base_url")
+    if ours is None or theirs is None or not ours.value:
+        return False
+    return not theirs.value or origin_of(ours.value) != origin_of(theirs.value)
 
 
 def _preferred(
@@ -152,6 +177,18 @@ def _configured(name: str, values: Values) -> Configured:
         MappingProxyType({key: value.source for key, value in values.items() if value.source}),
         _problem(name, values),
     )
+
+
+def _is_in_the_clear(one: Configured) -> bool:
+    """Whether whoever is on the way can read the key."""
+    address = urlsplit(one.entry.base_url)
+    if one.key is None or address.scheme != "http":
+        return False
+    host = address.hostname or ""
+    try:
+        return not ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." in host and not host.endswith(_NEAR)
 
 
 def _address(name: str) -> Value:

@@ -99,17 +99,18 @@ class Problem:
         }
 
 
+def may_pass(error: HandlerError) -> bool:
+    """Whether trying again may help: as it says itself, or else by its code."""
+    return error.code in RETRYABLE if error.retryable is None else error.retryable
+
+
 def problem_of(error: HandlerError) -> Problem:
     """The problem that a handler's or a provider's failure is."""
+    retryable = may_pass(error)
     faults = tuple(Fault(pointer, message) for pointer, message in error.faults)
     return Problem(
-        error.code, error.message, error.hints, may_pass(error), faults, error.http, error.wait
+        error.code, error.message, error.hints, retryable, faults, error.http, error.wait
     )
-
-
-def may_pass(error: HandlerError) -> bool:
-    """Whether trying again may help: as the failure says, else as its code does."""
-    return error.code in RETRYABLE if error.retryable is None else error.retryable
 
 
 def error_of(problem: Mapping[str, Json]) -> HandlerError:

@@ -238,6 +238,7 @@ class ProviderAccepted(Event):
     attempt: int
     ticket: Mapping[str, Json] | None
     media: Sequence[Mapping[str, Json]]
+    references: Sequence[Mapping[str, Json]]
     model: str | None
     usage: Mapping[str, Json] | None
     warnings: Sequence[str]

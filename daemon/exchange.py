@@ -17,7 +17,7 @@ from daemon.patience import send_patiently
 from daemon.sending import Sent, lost_answer
 from daemon.sites import Site
 from handlers.contract import HandlerError, Json, Outcome
-from handlers.wire import Compute, Effect, HttpCall, HttpReply, Pending, Provider, Ticket
+from handlers.wire import Compute, Effect, HttpCall, HttpReply, Pending, Probe, Provider, Ticket
 
 Reply = TypeVar("Reply")
 _log = structlog.get_logger(__name__)
@@ -60,12 +60,14 @@ class Means:
     clock: Clock
     site: Site | None = None
     """Where the provider answers; None for one that asks nobody."""
+    looks_only: bool = False
+    """Whether nothing may be made: then a GET that is free is sent, once, and nothing else."""
 
 
 async def exchange(
     provider: Provider, effects: Generator[Effect, Json, Reply], means: Means, timeout: float
 ) -> Reply:
-    """Have a provider answer: drive what its `submit` or `resume` gave.
+    """Have a provider answer: drive what its `submit`, `resume` or `probe` gave.
 
     Args:
         provider: who.
@@ -158,8 +160,12 @@ class _Driver:
         site, means = self._means.site, self._means
         if site is None:
             raise HandlerError("config_missing", f"{self._provider.name} has no address")
+        if means.looks_only and (call.creates is not None or call.method != "GET"):
+            raise HandlerError("internal", f"{self._provider.name} makes something to be looked at")
         send = partial(means.network.call, site, call, self._timeout)
         try:
+            if means.looks_only:
+                return await send()
             reply = await send_patiently(send, means.clock, repeats=call.creates is None)
         except NotAnswered as error:
             if call.creates is not None and error.sent:
@@ -179,7 +185,7 @@ class _Driver:
 
 
 def _checked(value: Reply) -> Reply:
-    if isinstance(value, Outcome | Ticket | Pending):
+    if isinstance(value, Outcome | Ticket | Pending | Probe):
         return value
     raise TypeError(f"a provider must return an Outcome, not {type(value).__name__}")
 

@@ -21,16 +21,15 @@ class Gates:
     def __init__(self, limit: int, clock: Clock) -> None:
         self._limit = limit
         self._clock = clock
-        self._places: dict[str, asyncio.Semaphore] = {}
+        self._places: dict[tuple[str, int], asyncio.Semaphore] = {}
         self._next: dict[str, float] = {}
 
     @contextlib.asynccontextmanager
     async def pass_through(self, provider: str, limits: Limits) -> AsyncIterator[None]:
         """Wait for a place and for the pace; the place is given back at the end."""
-        places = self._places.get(provider)
-        if places is None:
-            places = asyncio.Semaphore(limits.concurrency or self._limit)
-            self._places[provider] = places
+        limit = limits.concurrency or self._limit
+        # A limit that was changed counts for all calls from then on.
+        places = self._places.setdefault((provider, limit), asyncio.Semaphore(limit))
         async with places:
             if limits.requests_per_minute:
                 await self._keep_pace(provider, 60.0 / limits.requests_per_minute)

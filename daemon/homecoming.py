@@ -66,6 +66,6 @@ def _nothing_came(errors: list[HandlerError]) -> HandlerError:
             *sorted(others),
             "Use retry: it fetches the same media again, and pays for no other.",
         ],
-        retryable=any(map(may_pass, errors)),
+        retryable=any(may_pass(error) for error in errors),
         http=first.http,
     )

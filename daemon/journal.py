@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, NamedTuple
 
 from daemon.decisions import Run
-from daemon.errors import RESUMES, error_of
+from daemon.errors import RESUMES, Problem, error_of, problem_of
 from daemon.events import (
     ArtifactSaved,
     JobRetrying,
@@ -46,9 +46,11 @@ class Taken(NamedTuple):
 class Tried(NamedTuple):
     """A provider that failed before another one was asked."""
 
+    sequence: int
     provider: str
-    attempt: int
-    problem: Mapping[str, Json]
+    after: str | None
+    """Who was asked next."""
+    problem: Problem
 
 
 @dataclass(slots=True)
@@ -131,7 +133,9 @@ class Journal:
                 case ArtifactSaved() as event:
                     journal.saved[event.step] = Artifact(**event.artifact)
                 case JobRetrying() as event if event.provider is not None:
-                    journal.tries.append(Tried(event.provider, event.attempt, event.error))
+                    problem = problem_of(error_of(event.error))
+                    tried = Tried(recorded.sequence, event.provider, event.next_provider, problem)
+                    journal.tries.append(tried)
         return journal
 
     def recorded(
@@ -192,18 +196,25 @@ class Journal:
         warnings = [MAY_BE_BILLED] if paying else []
         return Run(
             artifacts=[asdict(artifact) for artifact in self.saved.values()],
-            warnings=[*warnings, *([GOES_ON] if goes_on else []), *self.told()],
+            warnings=[*warnings, *([GOES_ON] if goes_on else []), *self.told(job)],
         )
 
-    def told(self) -> list[str]:
+    def told(self, job: Job) -> list[str]:
         """Which providers were tried before the one that answered, for the result's warnings."""
-        return list(
-            dict.fromkeys(
-                f"{tried.provider} was tried first: "
-                f"{tried.problem['code']}: {tried.problem['message']}"
-                for tried in self.tries
-            )
+        tries = [tried for tried in self.tries if tried.sequence > job.retried]
+        lines = (
+            f"{tried.provider} was tried first: {tried.problem.code}: {tried.problem.message}"
+            for tried in tries
         )
+        return list(dict.fromkeys(lines))
+
+    def round(self, job: Job, first: str) -> list[Problem]:
+        """Why those failed that were asked since the list was begun with its first provider."""
+        problems: list[Problem] = []
+        for tried in self.tries:
+            if tried.sequence > job.retried:
+                problems = [] if tried.after == first else [*problems, tried.problem]
+        return problems
 
 
 def digest_of_call(call: Call) -> str:
@@ -233,6 +244,7 @@ def taken_by(provider: str, since: str, accepted: ProviderAccepted) -> Taken:
     ticket = Ticket(**accepted.ticket) if accepted.ticket is not None else None
     outcome = Outcome(
         media=tuple(Medium(**medium) for medium in accepted.media),
+        references=tuple(accepted.references),
         model=accepted.model,
         usage=accepted.usage,
         warnings=tuple(accepted.warnings),

@@ -64,6 +64,7 @@ class Overview:
         self._places = places
         self._oldest: dict[str, Job] = {}
         self.lanes: dict[str, Lane] = {}
+        self._kept_off: dict[str, str] = {}
         jobs = [state.jobs[job_id] for job_id in state.open_jobs]
         for job in sorted(jobs, key=lambda job: job.first):
             self._oldest.setdefault(job.name, job)
@@ -71,6 +72,9 @@ class Overview:
             lane = self.lanes.setdefault(job.provider, Lane())
             where = self._where(job)
             setattr(lane, where, getattr(lane, where) + 1)
+            if where == "later" and job.error == "provider_rate_limited" and job.due is not None:
+                until = max(job.due, self._kept_off.get(job.provider, ""))
+                self._kept_off[job.provider] = until
 
     def _where(self, job: Job) -> str:
         if job.status == "running":
@@ -92,6 +96,8 @@ class Overview:
             return "the pause to end"
         if job.provider in self._paused:
             return f"the pause of {job.provider} to end"
+        if job.provider in self._kept_off:
+            return f"{job.provider}, which asked for patience until {self._kept_off[job.provider]}"
         full = self.lanes[job.provider].running >= self._places
         return f"a place, {job.provider} works on {self._places}" if full else "its turn"
 

@@ -135,8 +135,9 @@ class Publisher:
             self._idle()
 
     def _is_news(self, item: Put, emitted: Emitted) -> bool:
-        owed = self._state.owed.get(item.name) == item.answers
-        return emitted.written or (owed and self._saying.get(item.name) != item)
+        owed, saying = self._state.owed.get(item.name), self._saying.get(item.name)
+        said = saying is not None and (saying.answers, saying.drop) == (item.answers, item.drop)
+        return emitted.written or (owed == item.answers and not said)
 
     def _said(self, items: Sequence[Put]) -> None:
         for item in items:

@@ -26,8 +26,8 @@ class Failed(NamedTuple):
     """Which it was, from 1."""
     provider: str
     """Who was asked."""
-    before: Sequence[bool] = ()
-    """Whether trying again may help, of each provider that was asked before it in this attempt."""
+    before: Sequence[Problem] = ()
+    """Why those failed that were asked before it."""
     in_a_row: int = 1
     """How often in a row the provider has asked for patience."""
 
@@ -58,9 +58,10 @@ def next_attempt(
     hold = later if limited else None
     if problem.code in FALLS_OVER and (other := _after(failed.provider, providers)) is not None:
         return Next(rfc3339(now), counts=False, provider=other, hold=hold)
-    if not (problem.retryable or any(failed.before)):
+    may_pass = [one for one in (*failed.before, problem) if one.retryable]
+    if not may_pass:
         return None
-    counts = not limited or any(failed.before)
+    counts = any(one.code != "provider_rate_limited" for one in may_pass)
     if counts and failed.attempt >= max_attempts:
         return None
     first = providers[0] if len(providers) > 1 else None

@@ -1,7 +1,7 @@
 """Who answers calls: the embedded providers and those that are configured, and which is chosen.
 
 The order of choice, for a request that names nobody: the settings, then what the configuration
-files prefer, then the first provider in them that can do it; and where nothing is configured at
+files prefer, then the first provider in them that can be used; and where nothing is configured at
 all, the embedded stand-in. A file that cannot be read is no such case: nobody may take a stand-in's
 picture for a model's because of a comma.
 """
@@ -162,7 +162,7 @@ class Roster:
         elif not known.services and self._settings.provider is None:
             _log.warning(
                 "no provider is configured: the embedded stand-in answers, which is no AI model",
-                hint="docs/running.md says how to configure one",
+                hint="docs/configuring.md says how to configure one",
             )
         else:
             usable = [name for name in known.services if name not in unusable]
@@ -211,8 +211,6 @@ class Roster:
 
     def _made(self, one: Configured) -> Service | Problem:
         """The provider of an entry, or why there is none."""
-        if one.problem is not None:
-            return one.problem
         adapter = self._adapters.get(one.entry.api)
         if adapter is None:
             return Problem(
@@ -220,6 +218,8 @@ class Roster:
                 f"{one.entry.name} speaks {one.entry.api}, which this version does not",
                 (f"It speaks: {', '.join(sorted(self._adapters))}.",),
             )
+        if one.problem is not None:
+            return one.problem
         try:
             provider = adapter.provider(one.entry)
         except HandlerError as error:

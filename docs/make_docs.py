@@ -19,6 +19,7 @@ from daemon.cli import COMMANDS, app
 from daemon.settings import Settings, variable_of
 from handlers.openai_shape.dialects import Dialect
 from handlers.openai_shape.table import DIALECTS
+from handlers.providers.openai import OPTIONS
 
 DOCS = Path(__file__).parent
 
@@ -144,7 +145,8 @@ and their source, read in 2026.
 A server is listed with all it can do, also where darkroom has no task for that yet; \
 [the protocol](protocol.md) says which tasks there are.
 
-A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root.
+A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root; \
+[configuring](configuring.md) tells how.
 Which server it is, is known by `dialect`, else by the host of `base_url`, else by the entry's name.
 A `base_url` without a path gets `/v1`; one that has a path is taken as it is.
 
@@ -176,7 +178,10 @@ def providers_page() -> str:
         "darkroom converts it.\n"
         "What is marked as unverified stands in no source that was read.\n"
     )
-    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes]
+    options = "In an entry's `options` may stand:\n\n" + table(
+        ("Option", "Value"), [(f"`{name}`", told) for name, told in OPTIONS.items()]
+    )
+    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes, options + "\n"]
     return "\n".join([*parts, *map(provider_section, DIALECTS.values())])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from handlers.contract import Call, HandlerError, Json, Kind, Outcome
 
@@ -44,6 +44,19 @@ class Pending:
     """How much of it is done, from 0 to 1, where that is known."""
     wait: float | None = None
     """Seconds after which the provider wants to be asked again, where it said so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a provider says of itself to somebody who has nothing made."""
+
+    models: Mapping[str, str | None] | None
+    """The models that it lists, each with the day of its shutdown, as "2026-12-01", where the list
+    says one; None: it has no list."""
+    are_all: bool = True
+    """Whether what a call names as its model is to be found in the list, if it exists."""
+    checked_key: bool = False
+    """Whether only a good key gets such an answer; else nobody knows whether it was looked at."""
 
 
 # ---------------------------------------------------------------- effects
@@ -151,6 +164,19 @@ class Provider(Protocol):
 
         Raises:
             HandlerError: it failed, or nobody knows of it any more.
+        """
+        ...
+
+
+@runtime_checkable
+class Probed(Protocol):
+    """A provider that can be asked without having anything made, and without paying."""
+
+    def probe(self) -> Generator[Effect, Json, Probe]:
+        """Ask it what it has, by GET alone.
+
+        Raises:
+            HandlerError: it refused, or what answers is not what was configured.
         """
         ...
 

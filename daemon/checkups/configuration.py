@@ -37,7 +37,7 @@ def read_settings(
         where = (variable_of("root"), variable_of("output_root"))
         kept = {name: environment[name] for name in where if name in environment}
         return load_settings({"root": root}, kept), fault(
-            str(error), "no command runs until this is mended; daemon/settings.py lists them all"
+            str(error), "no command runs until this is mended; docs/running.md lists them all"
         )
 
 

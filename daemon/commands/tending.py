@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
+
+import typer
 
 from daemon.commands import EXIT_FAILED, Json, Root, settings_of
 
 
-def doctor(root: Root = None, as_json: Json = False) -> None:
+def doctor(
+    root: Root = None,
+    as_json: Json = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Ask each provider too; nothing is made or paid for.")
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(help="With --live: seconds in which an answer has to come.", min=0.1, max=600),
+    ] = 10.0,
+) -> None:
     """Check an installation and its root, and say what to do where something is wrong.
 
-    It needs no running daemon, and disturbs none.
+    It needs no running daemon, and disturbs none. With --live it also asks
+    each configured provider for its list of models: whether it can be reached,
+    takes the key, and has the models that are configured. Without, it opens no
+    connection.
+
+    Examples:
+
+    darkroom doctor --live
 
     Exit codes:
 
@@ -19,9 +39,11 @@ def doctor(root: Root = None, as_json: Json = False) -> None:
     1  there is a fault
     """
     from daemon.doctor import examine, is_well
+    from daemon.logs import configure_logs
     from daemon.showing import show_findings
 
-    findings = examine(root)
+    configure_logs("error")  # to stderr; on stdout stand the findings
+    findings = examine(root, patience=timeout if live else None)
     show_findings(findings, as_json=as_json)
     sys.exit(0 if is_well(findings) else EXIT_FAILED)
 

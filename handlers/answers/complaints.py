@@ -22,6 +22,8 @@ _REASONS = ("task_status_msg", "failure_reason", "failure", "error_message", "st
 """Where a job says why it failed, if not in its `error`."""
 _MOST = 20
 """Faults, and words, that are kept."""
+_PAGE = 1 << 13
+"""Bytes of a web page or a plain text that are looked at; its title stands in front."""
 _READ = 1 << 20
 """Bytes of an answer that are looked at for a complaint."""
 
@@ -90,7 +92,7 @@ def complaint_in(body: bytes) -> Complaint:
     answer = parsed(body[:_READ])
     if answer is not None:
         return complaint_of(answer)
-    text = body[:_READ].decode("utf-8", "replace")
+    text = body[:_PAGE].decode("utf-8", "replace")
     if "<html" in text[:2000].lower() or "<!doctype html" in text[:200].lower():
         title = _TITLE.search(text)
         words = title[1] if title else _TAGS.sub(" ", text)
@@ -152,13 +154,14 @@ def error_within(answer: Json) -> Complaint | None:
 def shortened(text: Json) -> str:
     """A text of a provider as it may stand in a result: one line, without control characters, and
     not long."""
-    plain_text = text if isinstance(text, str) else _as_json(text)
+    plain_text = text if isinstance(text, str) else as_json(text)
     plain_text = "".join(sign if sign.isprintable() else " " for sign in plain_text[: 4 * LONGEST])
     plain_text = " ".join(plain_text.split())
     return plain_text if len(plain_text) <= LONGEST else plain_text[: LONGEST - 1] + "…"
 
 
-def _as_json(value: Json) -> str:
+def as_json(value: Json) -> str:
+    """A value as text; "" where it is nested too deeply to be written."""
     try:
         return json.dumps(value)
     except (RecursionError, ValueError):

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from handlers.answers.encoded import decoded, of_data_url, sniff
 from handlers.contract import Json, Medium
 
-_DEPTH = 8
+_DEPTH, _MOST = 8, 100
+"""How deep is looked, and how many media are taken: nobody asks for more than ten."""
 _HOLDERS = (
     *("data", "images", "image", "videos", "video", "result", "task_result", "output", "outputs"),
     *("assets", "artifacts", "urls", "unsigned_urls", "choices", "message", "content", "image_url"),
@@ -107,7 +108,7 @@ def media_of(answer: Json, base_url: str) -> Found:
 
 
 def _walk(node: Json, base_url: str, found: Found, depth: int) -> None:
-    if depth <= 0:
+    if depth <= 0 or found.count() >= _MOST:
         return
     if isinstance(node, list):
         for item in _by_index(node):
@@ -152,10 +153,7 @@ def _walk_values(node: dict[str, Json], base_url: str, found: Found, depth: int)
 
 def _take_leaf(node: dict[str, Json], base_url: str, found: Found) -> None:
     """The medium that an object is, in the best of the ways in which it is given."""
-    media_type = next(
-        (node[name] for name in _TYPES if _is_text(node, name)),
-        None,
-    )
+    media_type = next((node[name] for name in _TYPES if _is_text(node, name)), None)
     refused, broken = None, False
     for name in _LEAVES:
         if not _is_text(node, name):

@@ -61,6 +61,22 @@ def address_for(entry: Entry, dialect: Dialect, path: str, model: str | None) ->
     return f"{root}{below}{path}?{_version(entry, API_VERSION)}"
 
 
+def models_address(entry: Entry, dialect: Dialect, path: str) -> str:
+    """The address of a path that is of the server, and of no model there.
+
+    Azure's deployments have none: https://learn.microsoft.com/rest/api/azureopenai/models/list
+    """
+    if dialect.name != "azure":
+        return address(entry.base_url, path)
+    parts = urlsplit(entry.base_url)
+    below = parts.path.rstrip("/")
+    version = _version(entry, API_VERSION_V1)
+    if not below.endswith("/openai/v1"):
+        below = below.partition("/deployments/")[0].removesuffix("/openai") + "/openai"
+        version = _version(entry, API_VERSION)
+    return f"{parts.scheme}://{parts.netloc}{below}{path}?{version}"
+
+
 def own_path(endpoint: str) -> str:
     """The caller's own path, as it may be put behind the base URL.
 

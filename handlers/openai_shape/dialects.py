@@ -76,6 +76,12 @@ class Dialect:
     """What its `progress` says at the end."""
     key_header: str = "authorization"
     key_prefix: str = "Bearer "
+    models: str = "/models"
+    """Where it lists its models."""
+    models_are_all: bool = True
+    """Whether a call's model is one of that list."""
+    key_check: str | None = None
+    """What only a good key may get, and for free; None: nothing is known to be so."""
 
     limits: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -8,30 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import NoReturn, TypeGuard
+from typing import TypeGuard
 
-from handlers.answers.complaints import (
-    complaint_of,
-    complaint_of_job,
-    error_within,
-    parsed,
-    shortened,
-)
+from handlers.answers.complaints import as_json, complaint_of_job, error_within, parsed
 from handlers.answers.encoded import sniff
-from handlers.answers.failures import (
-    Verdict,
-    failure_of,
-    failure_within,
-    http_of,
-    request_id,
-)
+from handlers.answers.failures import failure_of, failure_within, request_id
 from handlers.answers.media import Found, absolute, media_of
 from handlers.answers.statuses import MODERATED, goes_on, plain, standing_of, status_word
 from handlers.answers.streams import final_answer
 from handlers.answers.waits import wait_of
-from handlers.contract import HandlerError, Json, Medium, Outcome
+from handlers.contract import Json, Medium, Outcome
 from handlers.openai_shape.addresses import address_for, rooted, with_id
 from handlers.openai_shape.asking import Asked
+from handlers.openai_shape.nothing import no_answer, no_media, nothing_in
 from handlers.wire import HttpReply, Ticket
 
 _IDS = ("id", "job_id", "task_id", "request_id", "prediction_id", "generation_id")
@@ -40,17 +29,8 @@ _MOST_USAGE = 2000
 """Characters of `usage` that are kept; more is no count of anything."""
 _EVENTS = (b"event:", b"data: {", b"data:{")
 """How a stream of events begins that does not say by its type what it is."""
-_FINE = (0, 200, None)
 _MOST_TEXT = 2000
 """Characters of a prompt that was changed that are kept."""
-
-PAGE = Verdict(
-    "provider_failed",
-    (
-        "Check the base URL (with or without /v1): something else than the API answers there.",
-        "A proxy or a login page may stand in between.",
-    ),
-)
 
 
 def read(reply: HttpReply, asked: Asked) -> Outcome | Ticket:
@@ -92,34 +72,20 @@ def answer_of(reply: HttpReply, asked: Asked) -> Json:
     """The answer of a body: JSON, the end of a stream of events, or plain text.
 
     Raises:
-        HandlerError: `provider_failed`: it is a web page; `no_media`: it is empty.
+        HandlerError: `provider_failed`: it is something else; `no_media`: it is empty.
     """
     body = reply.body.strip()
     if not body and reply.status != 202:
         raise no_media(reply, "nothing", asked)
-    if main_type(reply.headers) == "text/event-stream" or body.startswith(
-        (b"event:", b"data: {", b"data:{")
-    ):
+    if main_type(reply.headers) == "text/event-stream" or body.startswith(_EVENTS):
         return final_answer(body)
     answer = parsed(body)
-    if answer is not None:
+    if answer is not None or body == b"null":
         return answer
-    if body.startswith((b"{", b"[")):
-        raise HandlerError(
-            "provider_failed",
-            f"{asked.entry.name} answered with JSON that is damaged or cut short",
-            hints=PAGE.hints[1:],
-            retryable=False,
-            http=http_of(reply),
-        )
+    if body.startswith(b"{") or main_type(reply.headers) == "application/json":
+        raise no_answer(reply, "JSON that is damaged or cut short", asked)
     if b"<html" in body[:2000].lower() or b"<!doctype html" in body[:200].lower():
-        raise HandlerError(
-            PAGE.code,
-            f"{asked.entry.name} answered with a web page where an answer belongs",
-            hints=PAGE.hints,
-            retryable=False,
-            http=http_of(reply),
-        )
+        raise no_answer(reply, "a web page where an answer belongs", asked)
     return body.decode("utf-8", "replace")
 
 
@@ -173,10 +139,8 @@ def outcome_of(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ou
     Raises:
         HandlerError: there is nothing in it that could be saved.
     """
-    if not found.media and found.references:
-        raise _out_of_reach(reply, found, asked)
     if not found.media:
-        _nothing(reply, answer, found, asked)
+        raise nothing_in(reply, answer, found, asked)
     changed = dict.fromkeys(text[:_MOST_TEXT] for text in found.prompts if text != asked.prompt)
     told = [f"the provider changed the prompt to: {text}" for text in changed]
     if found.withheld:
@@ -192,86 +156,6 @@ def outcome_of(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ou
         usage=_usage(reply, answer),
         warnings=(*asked.warnings, *told),
         references=tuple(found.references),
-    )
-
-
-def no_media(reply: HttpReply, what: str, asked: Asked) -> HandlerError:
-    """The failure of an answer that holds no picture and does not say why."""
-    return HandlerError(
-        "no_media",
-        f"{asked.entry.name} answered, but with {what}",
-        hints=[
-            "Look at the provider's own log; the prompt may have been filtered.",
-            "Check that the model makes pictures, and whether it does so only in a chat.",
-        ],
-        retryable=False,
-        http=http_of(reply),
-    )
-
-
-def _out_of_reach(reply: HttpReply, found: Found, asked: Asked) -> HandlerError:
-    """The failure of an answer that names media, and none that could be fetched."""
-    named = [f"{held['reference']}: {held['reason']}" for held in found.references]
-    return HandlerError(
-        "download_failed",
-        f"{asked.entry.name} made it, but where it cannot be had from: {shortened(named[0])}",
-        hints=[
-            (
-                "Have the provider answer with base64, as by extra: "
-                '{"response_format": "b64_json"}, or serve its files over HTTP.'
-            )
-        ],
-        retryable=False,
-        http=http_of(reply),
-    )
-
-
-def _nothing(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> NoReturn:
-    """Raise the failure that an answer without media is."""
-    who, refusal = asked.entry.name, _refusal(answer)
-    text = " ".join(refusal or found.texts)
-    complaint = complaint_of({"message": text} if text else answer)
-    if found.withheld or refusal:
-        said = complaint.message or "its moderation withheld what it made"
-        raise failure_within(reply, replace(complaint, message=said, flagged=True), who)
-    if complaint.is_refusal:
-        raise failure_within(reply, complaint, who)
-    if found.broken:
-        raise _unreadable(reply, who)
-    if not found.texts and (_code(answer) or (complaint.message and not _is_fine(answer))):
-        raise failure_within(reply, complaint, who)
-    words = f"no picture: {complaint.message}" if complaint.message else "no picture"
-    raise no_media(reply, words, asked)
-
-
-def _refusal(answer: Json) -> list[str]:
-    """What a chat says where its model refuses (`message.refusal`)."""
-    choices = answer.get("choices") if _is(answer) else None
-    listed = choices if isinstance(choices, list) else []
-    messages = [one.get("message") for one in listed if _is(one)]
-    refusals = [one.get("refusal") for one in messages if _is(one)]
-    return [text for text in refusals if isinstance(text, str) and text.strip()]
-
-
-def _code(answer: Json) -> bool:
-    """Whether a relay says by a number that it failed."""
-    code = answer.get("code") if _is(answer) else None
-    return isinstance(code, int) and code not in _FINE
-
-
-def _is_fine(answer: Json) -> bool:
-    """Whether a relay says by a number that it did not: then its message is none of a failure."""
-    return _is(answer) and "code" in answer and answer["code"] in _FINE
-
-
-def _unreadable(reply: HttpReply, who: str) -> HandlerError:
-    """The failure of an answer whose pictures are there, but cannot be decoded."""
-    return HandlerError(
-        "unreadable_media",
-        f"{who} answered with what should be a picture, and is no base64",
-        hints=["Look at the provider's own log, or try another model."],
-        retryable=False,
-        http=http_of(reply),
     )
 
 
@@ -301,7 +185,7 @@ def _declared(answer: Json) -> str | None:
 def _usage(reply: HttpReply, answer: Json) -> Mapping[str, Json] | None:
     """What the provider counted, and its name for the exchange."""
     told = answer.get("usage") if _is(answer) else None
-    counted = told if _is(told) and len(str(told)) <= _MOST_USAGE else {}
+    counted = told if _is(told) and 0 < len(as_json(told)) <= _MOST_USAGE else {}
     known_as = request_id(reply.headers)
     return {**counted, **({"request_id": known_as} if known_as else {})} or None
 

@@ -45,6 +45,7 @@ OPENAI = Dialect(
     geometry="openai",
     references_edit=True,
     most_pictures=16,
+    key_check="/models",
     limits=(
         "1 to 10 pictures a call, and at most 16 to edit.",
         "A picture to edit: PNG, WebP or JPEG below 50 MB; a mask: PNG below 4 MB.",
@@ -74,6 +75,8 @@ AZURE = Dialect(
     most_pictures=16,
     key_header="api-key",
     key_prefix="",
+    models_are_all=False,
+    key_check="/models",
     limits=OPENAI.limits,
     notes=(
         "The model is the name of the deployment.",
@@ -194,6 +197,7 @@ XAI = Dialect(
     references_edit=True,
     mask=None,
     most_pictures=5,
+    key_check="/models",
     videos=Videos(
         create="/videos/generations",
         content=None,
@@ -229,6 +233,8 @@ OPENROUTER = Dialect(
     edits="references",
     references_edit=True,
     mask=None,
+    models="/models?output_modalities=all",
+    key_check="/key",
     videos=Videos(
         content="/videos/{id}/content?index=0",
         fields=frozenset(

@@ -18,19 +18,20 @@ from handlers.contract import Call, HandlerError, Json, Outcome
 from handlers.openai_shape.addresses import own_path
 from handlers.openai_shape.asking import Asked, refuse
 from handlers.openai_shape.images import image_call
+from handlers.openai_shape.listing import ask
 from handlers.openai_shape.polling import asked_by, read_poll, status_address
 from handlers.openai_shape.reading import read
 from handlers.openai_shape.table import dialect_of
 from handlers.openai_shape.videos import video_call
-from handlers.wire import Compute, Effect, Entry, HttpCall, Pending, Provider, Ticket
+from handlers.wire import Compute, Effect, Entry, HttpCall, Pending, Probe, Provider, Ticket
 
 OPTIONS: Mapping[str, str] = {
-    "images": '"chat", or nothing',
-    "status_path": 'a path with {id}, as "/jobs/{id}"',
-    "api_version": 'a version, as "2025-04-01-preview"',
-    "deployment": "the name of a deployment",
+    "images": '"chat": ask for pictures in a chat',
+    "status_path": 'where jobs are asked for, as "/jobs/{id}"',
+    "api_version": 'for Azure, as "2025-04-01-preview"',
+    "deployment": "for Azure, the name of a deployment",
 }
-"""What an entry may say besides, and how it is to look."""
+"""What an entry may say besides, and what it is for."""
 
 
 class OpenAIShaped:
@@ -67,6 +68,10 @@ class OpenAIShaped:
         reply = yield HttpCall("GET", status_address(ticket, asked))
         answer: Outcome | Pending = yield Compute(partial(read_poll, reply, ticket, asked))
         return answer
+
+    def probe(self) -> Generator[Effect, Json, Probe]:
+        """Ask for the list of models."""
+        return ask(self._entry, self._dialect)
 
     def _phrase(self, call: Call) -> tuple[HttpCall, Asked]:
         videos = self._dialect.videos
@@ -123,12 +128,12 @@ def _check_address(entry: Entry) -> None:
 def _check_options(entry: Entry) -> None:
     for name, value in entry.options.items():
         if name not in OPTIONS:
-            raise _wrong_option(entry, name, f"options are: {', '.join(OPTIONS)}")
+            raise _wrong_option(entry, name, f"Options are: {', '.join(OPTIONS)}")
         if not isinstance(value, str) or (name == "images" and value not in ("", "chat")):
-            raise _wrong_option(entry, name, f"it is {OPTIONS[name]}")
+            raise _wrong_option(entry, name, f"{name} is text; {OPTIONS[name]}")
     path = entry.options.get("status_path")
     if path is not None and ("{id}" not in path or not path.startswith("/")):
-        raise _wrong_option(entry, "status_path", f"it is {OPTIONS['status_path']}")
+        raise _wrong_option(entry, "status_path", f"status_path says {OPTIONS['status_path']}")
     if path is not None:
         own_path(path)
 
@@ -137,5 +142,5 @@ def _wrong_option(entry: Entry, name: str, hint: str) -> HandlerError:
     return HandlerError(
         "config_invalid",
         f"the option {name} of the provider {entry.name} cannot be meant so",
-        hints=[hint[0].upper() + hint[1:] + "."],
+        hints=[f"{hint}."],
     )

@@ -355,6 +355,21 @@ def test_nobody_else_is_asked_what_was_refused_or_may_have_been_done(
     run(main())
 
 
+def test_who_recovered_once_and_is_closed_now_is_not_asked_for_ever(tmp_path: Path) -> None:
+    async def main() -> None:
+        limited = fail_with(HandlerError("provider_rate_limited", "wait"))
+        closed = fail_with(HandlerError("provider_auth", "closed"))
+        first = scripted(limited, closed, name="first")
+        second = scripted(limited, closed, name="second")
+        bench = Bench(tmp_path, first, second, retry_seconds=0.1)
+        end = await finished(bench, provider=["first", "second"])
+        assert isinstance(end, JobFailed)
+        assert end.error is not None
+        assert (end.error["code"], len(first.calls), len(second.calls)) == ("provider_auth", 2, 2)
+
+    run(main())
+
+
 def test_a_provider_that_nobody_configured_is_passed_over(tmp_path: Path) -> None:
     async def main() -> None:
         end = await finished(Bench(tmp_path, scripted()), provider=["nosuch", "scripted"])

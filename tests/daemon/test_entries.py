@@ -60,21 +60,21 @@ def test_with_no_file_at_all_there_is_nothing_and_no_problem(place: Place) -> No
 
 def test_the_same_provider_in_both_is_merged_value_by_value(place: Place) -> None:
     theirs = {
-        "baseUrl": "https://theirs.example/v1",
+        "baseUrl": "https://api.example/other",
         "apiKey": "canary-theirs",
         "api": "openai-completions",
         "headers": {"X-A": "theirs", "X-B": "theirs"},
     }
     ours = """
     [providers.both]
-    base_url = "https://ours.example/v1"
+    base_url = "https://api.example/v1"
     concurrency = 3
     image_model = "m"
     headers = { x-a = "ours" }
     options = { a = 1 }
     """
     both = place.load(ours, {"models": {"providers": {"both": theirs}}}).providers["both"]
-    url = "https://ours.example/v1"
+    url = "https://api.example/v1"
     assert both.entry == Entry("both", url, "openai-completions", options={"a": 1})
     assert both.site == Site(url, {"x-a": Secret("ours"), "x-b": Secret("theirs")})
     assert both.key == Secret("canary-theirs")
@@ -92,6 +92,23 @@ def test_the_same_provider_in_both_is_merged_value_by_value(place: Place) -> Non
         "models.image": "darkroom.toml: providers.both.image_model",
         "options": "darkroom.toml: providers.both.options",
     }
+
+
+@pytest.mark.parametrize("address", ["https://ours.example/v1", "http://api.example/v1"])
+def test_a_key_is_never_shown_to_another_origin_than_its_own_files(
+    place: Place, address: str
+) -> None:
+    theirs = {
+        "baseUrl": "https://api.example/v1",
+        "apiKey": "canary-theirs",
+        "headers": {"X-B": "canary-header"},
+    }
+    found = place.load(
+        f"[providers.both]\nbase_url = '{address}'", {"models": {"providers": {"both": theirs}}}
+    )
+    both = found.providers["both"]
+    assert (both.key, both.site) == (None, Site(address))
+    assert any("belong to another address" in note for note in found.notes)
 
 
 def test_everything_of_darkroom_toml_arrives(place: Place) -> None:
@@ -289,3 +306,26 @@ def test_no_bytes_break_it(
     (folder / "openclaw.json").write_bytes(openclaw)
     environment = {"OPENCLAW_CONFIG": str(folder / "openclaw.json")}
     assert isinstance(load_configuration(folder, environment), Configuration)
+
+
+@pytest.mark.parametrize(
+    ("address", "noted"),
+    [
+        ("http://api.example/v1", True),
+        ("http://93.184.215.14/v1", True),
+        ("https://api.example/v1", False),
+        ("http://127.0.0.1:8080", False),
+        ("http://192.168.1.20:8080", False),
+        ("http://localhost:8080", False),
+        ("http://workstation:8080", False),
+        ("http://gpu.local", False),
+    ],
+)
+def test_a_key_that_others_could_read_on_its_way_is_noted(
+    place: Place, address: str, *, noted: bool
+) -> None:
+    found = place.load(f"[providers.p]\nbase_url = '{address}'\napi_key = '$KEY'", KEY="canary")
+    assert any("unencrypted" in note for note in found.notes) is noted
+    assert not any(
+        "unencrypted" in n for n in place.load(f"[providers.p]\nbase_url = '{address}'").notes
+    )

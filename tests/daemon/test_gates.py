@@ -57,3 +57,17 @@ def test_a_call_that_fails_gives_its_place_back() -> None:
                 continue
 
     asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_a_limit_that_was_changed_counts_from_then_on() -> None:
+    async def main() -> None:
+        gates = Gates(4, FrozenClock())
+        one, two = Limits(concurrency=1), Limits(concurrency=2)
+        async with (
+            gates.pass_through("a", one),
+            gates.pass_through("a", two),
+            gates.pass_through("a", two),
+        ):
+            pass
+
+    asyncio.run(asyncio.wait_for(main(), 5))

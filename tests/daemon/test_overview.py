@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from daemon.clock import rfc3339
-from daemon.events import JobStarted, JobSucceeded
+from daemon.events import JobRetrying, JobStarted, JobSucceeded
 from daemon.overview import Overview, paused_by, rate
 from daemon.state import State
-from tests.builders import EPOCH, History, accepted, ended
+from tests.builders import EPOCH, History, accepted, ended, problem
 
 SOON = "2026-01-01T00:00:01.000Z"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -66,6 +66,22 @@ def test_a_pause_is_said(paused: str | None, other: str) -> None:
     waits = overview(paused)[1]
     assert "pause" in waits["J2"]
     assert waits["J5"] == other
+
+
+def test_who_asked_for_patience_is_named_to_all_that_wait_for_it() -> None:
+    history = History()
+    history.add(accepted("c1"), "J1", "asked.json")
+    history.add(JobStarted(1, 1), "J1", "asked.json")
+    error = problem("provider_rate_limited")
+    history.add(JobRetrying(1, error, SOON, counts=False, hold=SOON), "J1", "asked.json")
+    history.add(accepted("c2"), "J2", "behind.json")
+    history.add(accepted("c3", provider="other"), "J3", "other.json")
+    jobs = history.state()
+    made = Overview(jobs, EPOCH, frozenset(), 4)
+    waits = {job.id: made.waits_for(job) for job in jobs.jobs.values()}
+    assert SOON in (waits["J1"] or "")
+    assert waits["J2"] == f"local, which asked for patience until {SOON}"
+    assert waits["J3"] == "its turn"
 
 
 def test_pause_files_are_found_by_their_names(tmp_path: Path) -> None:

@@ -124,9 +124,32 @@ def test_after_the_last_provider_the_first_is_asked_again_later_and_that_counts(
     assert (found.provider, found.counts) == ("a", True)
 
 
-def test_where_an_earlier_one_may_have_recovered_all_are_asked_again() -> None:
-    assert after("provider_auth", providers=("a", "b"), provider="b", before=(True,)) is not None
-    assert after("provider_auth", providers=("a", "b"), provider="b", before=(False,)) is None
+def failed_before(code: ErrorCode) -> tuple[Problem]:
+    return (Problem(code, "x", retryable=code in MAY_PASS),)
+
+
+@pytest.mark.parametrize(
+    ("before", "counts"),
+    [("provider_unavailable", True), ("provider_rate_limited", False), ("provider_auth", None)],
+)
+def test_where_an_earlier_one_may_have_recovered_all_are_asked_again(
+    before: ErrorCode, *, counts: bool | None
+) -> None:
+    ended = {"provider": "b", "providers": ("a", "b"), "before": failed_before(before)}
+    found = after("provider_auth", **ended)
+    assert (found.counts if found is not None else None) is counts
+
+
+def test_where_all_ask_for_patience_it_is_no_attempt() -> None:
+    found = after(
+        "provider_rate_limited",
+        attempt=9,
+        provider="b",
+        providers=("a", "b"),
+        before=failed_before("provider_rate_limited"),
+    )
+    assert found is not None
+    assert not found.counts
 
 
 def test_who_asks_for_patience_is_left_alone_also_where_another_is_asked() -> None:

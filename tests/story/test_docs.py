@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,8 @@ from typing import get_args
 
 import pytest
 
+from daemon import darkroomtoml
+from daemon.entries import WELL_KNOWN, load_configuration
 from daemon.events import BY_TYPE
 from daemon.requests import NOT_YET, Door, Envelope
 from handlers import find_handlers
@@ -27,6 +30,7 @@ from tests.support import REPOSITORY, environment
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 BIN = Path(sys.executable).parent
 RUNNING = REPOSITORY / "docs" / "running.md"
+CONFIGURING = REPOSITORY / "docs" / "configuring.md"
 PROTOCOL = (REPOSITORY / "docs" / "protocol.md").read_text()
 
 
@@ -58,7 +62,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
         # The daemon in the background holds the pipes open, so wait for the script alone.
         assert process.wait(50) == 0, os.read(process.stderr.fileno(), 1 << 16).decode()  # type: ignore[union-attr]
     finally:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # nothing was left in the background
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
     result = json.loads((tmp_path / "studio" / "inbox" / "helmet.result.json").read_text())
     assert result["status"] == "succeeded" or result["attempts"] == 0
@@ -130,9 +135,9 @@ def test_the_wheel_holds_the_two_packages_and_nothing_else(tmp_path: Path) -> No
 # ---------------------------------------------------------------- docs/protocol.md
 
 
-def rows(heading: str) -> list[list[str]]:
+def rows(heading: str, page: str = PROTOCOL) -> list[list[str]]:
     """The table below a line that holds `heading`: its rows, header left out, as cells."""
-    table = PROTOCOL.split(heading, 1)[1].split("\n|", 1)[1].split("\n\n", 1)[0]
+    table = page.split(heading, 1)[1].split("\n|", 1)[1].split("\n\n", 1)[0]
     lines = [line.strip("| ") for line in table.splitlines()][2:]
     return [[cell.strip() for cell in line.split("|")] for line in lines]
 
@@ -180,6 +185,75 @@ def test_the_examples_are_requests_and_one_is_a_mistake() -> None:
             refused.append(example.name)
     assert refused == ["mistake.json"]
     door.parse(blocks(REPOSITORY / "docs" / "protocol.md", "json")[0].encode())
+
+
+# ---------------------------------------------------------------- docs/configuring.md
+
+
+def test_every_key_of_a_provider_is_documented_and_no_other() -> None:
+    documented = [
+        row[0].strip("`") for row in rows("## Keys of a provider", CONFIGURING.read_text())
+    ]
+    assert sorted(documented) == sorted([*darkroomtoml._FIELDS, *darkroomtoml._OWN_WAY])
+
+
+def test_the_providers_whose_address_is_known_are_named() -> None:
+    (told,) = (
+        row[2]
+        for row in rows("## Keys of a provider", CONFIGURING.read_text())
+        if row[0] == "`base_url`"
+    )
+    assert names([told]) == set(WELL_KNOWN)
+
+
+@pytest.mark.parametrize("page", [REPOSITORY / "README.md", CONFIGURING], ids=lambda p: p.name)
+def test_the_configurations_that_are_shown_can_be_used(page: Path, tmp_path: Path) -> None:
+    shown = [
+        *blocks(page, "toml"),
+        *re.findall(r"<<'END'\n(.*?)^END", page.read_text(), re.MULTILINE | re.DOTALL),
+    ]
+    assert shown
+    for text in shown:
+        (tmp_path / "darkroom.toml").write_text(text)
+        told = load_configuration(tmp_path, {"OPENAI_API_KEY": "sk-of-your-own"})
+        assert told.providers
+        assert [told.problem, *(one.problem for one in told.providers.values())] == [None] * (
+            1 + len(told.providers)
+        )
+        assert not told.notes
+
+
+def test_the_openclaw_file_that_is_shown_can_be_used(tmp_path: Path) -> None:
+    (text,) = blocks(CONFIGURING, "json")
+    file = tmp_path / "openclaw.json"
+    file.write_text(text)
+    env = {"OPENCLAW_CONFIG": str(file), "OPENAI_API_KEY": "sk-of-your-own"}
+    told = load_configuration(tmp_path, env)
+    assert told.problem is None
+    assert told.preferred == {"image": "openai"}
+    assert told.providers["openai"].problem is None
+    assert told.providers["openai"].models == {"image": "gpt-image-2"}
+    assert not told.notes
+
+
+# ---------------------------------------------------------------- docs/architecture.md
+
+
+def test_the_floors_are_drawn_as_they_are_checked() -> None:
+    page = (REPOSITORY / "docs" / "architecture.md").read_text()
+    section = page.split("## The direction of imports")[1].split("\n## ")[0]
+    drawn = [
+        re.split(r" {2,}", line.strip())[0].split(", ")
+        for line in section.splitlines()
+        if line.startswith("    ")
+    ]
+    contracts = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["tool"]["importlinter"]
+    (layers,) = (one["layers"] for one in contracts["contracts"] if one["type"] == "layers")
+    checked = [floor.replace("daemon.", "").split(" | ") for floor in layers]
+    assert [["__main__"], *drawn] == checked
+
+
+# ---------------------------------------------------------------- the rest
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -14,7 +14,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Generator
+import traceback
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,7 +45,7 @@ from handlers.contract import (
     TaskRequest,
 )
 from handlers.wire import AnswersAtOnce, Compute, Effect
-from tests.support import REPOSITORY, wait_until
+from tests.support import REPOSITORY, environment, wait_until
 
 
 class Boundaries:
@@ -53,15 +54,17 @@ class Boundaries:
     Args:
         kill_at: which, from 1; 0 for never.
         tally: where every boundary's name is written, so that they can be counted.
+        only: the name of the boundaries that count; all do, if it is empty.
     """
 
-    def __init__(self, kill_at: int, tally: Path) -> None:
+    def __init__(self, kill_at: int, tally: Path, only: str = "") -> None:
         self._kill_at = kill_at
+        self._only = only
         self._tally = os.open(tally, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         self._passed = 0
 
     def pass_by(self, name: str) -> None:
-        self._passed += 1
+        self._passed += self._only in ("", name)
         os.write(self._tally, f"{name}\n".encode())
         if self._passed == self._kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -177,13 +180,15 @@ STORY = Handler("story", StoryRequest, run_story, "Tell a story.")
 # ---------------------------------------------------------------- the process
 
 
-def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
-    """The victim's whole life; the target of a process."""
-    path = Path(root)
-    log = os.open(path / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+def begin(root: Path, kill_at: int, only: str = "") -> Boundaries:
+    """Have this process know nothing of the tester's own settings and providers, write its
+    diagnostics to the root, and pass by boundaries."""
+    os.environ.clear()
+    os.environ.update(environment())
+    log = os.open(root / "stderr.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 2)
     configure_logs("info")
-    boundaries = Boundaries(kill_at, path / "tally")
+    boundaries = Boundaries(kill_at, root / "tally", only)
     boundaries.around(daemon.segments.Segments, "write")
     boundaries.inside_log_writes()
     boundaries.around(daemon.gallery, "publish")
@@ -192,25 +197,45 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     boundaries.around(daemon.gallery, "write_durable")
     boundaries.around(daemon.controls, "remove_beneath")
     boundaries.around(daemon.blobs.BlobStore, "drop")
+    return boundaries
+
+
+def live(root: Path, plugins: Plugins, **arguments: Any) -> None:
+    """Answer all that lies there, and end this process."""
+    code = 70
+    try:
+        quick = {"root": root, "settle": 0.05, "retry_seconds": 0.01}
+        settings = load_settings({**quick, **arguments}, {})
+        code = asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50))
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        os._exit(code)  # as the command does
+
+
+def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
+    """The victim's whole life; the target of a process."""
+    path = Path(root)
+    boundaries = begin(path, kill_at)
     found = find_plugins()
     plugins = Plugins(
         {**found.handlers, "story": STORY},
         {**found.providers, "counting": Counting(path / "calls", boundaries)},
     )
-    settings = load_settings({"root": path, "settle": 0.05, "retry_seconds": 0.01, **arguments}, {})
-    code = 70
-    try:
-        code = asyncio.run(App(settings, plugins).serve(drain=True, max_wait=50))
-    finally:
-        os._exit(code)  # as the command does
+    live(path, plugins, **arguments)
 
 
 class Zygote:
-    """A process with everything imported, which forks a victim for each root it is told."""
+    """A process with everything imported, which forks a victim for each root it is told.
 
-    def __init__(self) -> None:
+    Args:
+        module: whose victims they are.
+    """
+
+    def __init__(self, module: str) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.story.victim"],
+            [sys.executable, "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -225,19 +250,25 @@ class Zygote:
 
 
 @functools.cache
-def zygote() -> Zygote:
-    return Zygote()
+def zygote(module: str) -> Zygote:
+    return Zygote(module)
 
 
-def spawn(root: Path, kill_at: int = 0, **arguments: Any) -> int:
+def spawn(
+    root: Path, kill_at: int = 0, module: str = "tests.story.victim", **arguments: Any
+) -> int:
     """Run a victim to its end; its exit code, -9 if it was killed."""
-    code = zygote().run(root, kill_at, arguments)
+    code = zygote(module).run(root, kill_at, arguments)
     assert code != -signal.SIGALRM, "it hangs: " + (root / "stderr.log").read_text()[-4000:]
     return code
 
 
-def main() -> None:
-    """The zygote's whole life: it ends with its standard input."""
+def main(serve: Callable[[str, int, dict[str, Any]], None]) -> None:
+    """The zygote's whole life: it ends with its standard input.
+
+    Args:
+        serve: a victim's whole life.
+    """
     for line in sys.stdin:
         root, kill_at, arguments = json.loads(line)
         pid = os.fork()
@@ -248,4 +279,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(serve)

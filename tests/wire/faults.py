@@ -159,7 +159,7 @@ def zipped(answer: Answer | None = None) -> Answer:
     return reply
 
 
-def bomb(size: int = 256 * MEBIBYTE, content_type: str = "application/json") -> Answer:
+def bomb(size: int = 320 * MEBIBYTE, content_type: str = "application/json") -> Answer:
     """Some kilobytes of gzip that become `size` zero bytes."""
     return lambda _: Reply(
         200, gzip_zeros(size), {"content-type": content_type, "content-encoding": "gzip"}

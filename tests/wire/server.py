@@ -18,7 +18,7 @@ from tests.wire.jobs import Jobs
 from tests.wire.listening import Listener
 from tests.wire.pictures import media_type
 from tests.wire.received import Received, read_head
-from tests.wire.talking import Answer, Fault, Gone, Reply, Step, Talk, Wire, json_reply
+from tests.wire.talking import Fault, Gone, Reply, Step, Talk, Wire, json_reply
 
 Kind = Literal["create", "poll", "download", "other"]
 
@@ -45,7 +45,7 @@ class ProviderServer(Listener):
         self._idempotency_header = idempotency_header
         self._scripts: defaultdict[str, deque[Step]] = defaultdict(deque)
         self._made_before: dict[str, int] = {}
-        self._always: dict[str, Answer] = {}
+        self._always: dict[str, Step] = {}
         self.jobs = Jobs()
         self.released = threading.Event()
         self.requests: list[Received] = []
@@ -75,10 +75,11 @@ class ProviderServer(Listener):
         """Have bytes lie at a path; its address."""
         return self.always(Reply(200, data, {"content-type": media_type(data)}), path)
 
-    def always(self, answer: Answer, path: str) -> str:
-        """Answer each GET of a path like this, where no script says otherwise; its address."""
+    def always(self, step: Step, path: str) -> str:
+        """Deal with each request to a path like this, where no script says otherwise, whatever its
+        key; the path's address."""
         with self.changed:
-            self._always[path] = answer
+            self._always[path] = step
         return self.origin + path
 
     def release(self) -> None:
@@ -149,7 +150,7 @@ class ProviderServer(Listener):
         number = self._record(received)
         talk = Talk(self, received, wire, number, self.leaving)
         if step is None:
-            step = self._next(received.path) or self._next(kind_of(received)) or good
+            step = self._step(received)
         try:
             if isinstance(step, Fault):
                 step.act(talk)
@@ -157,6 +158,12 @@ class ProviderServer(Listener):
                 wire.send(talk.render(step).wire())
         finally:
             self._dealt_with()
+
+    def _step(self, received: Received) -> Step:
+        scripted = self._next(received.path) or self._next(kind_of(received))
+        with self.changed:
+            step: Step = scripted or self._always.get(received.path, good)
+        return step
 
     def _record(self, received: Received) -> int:
         """Count a request in; which of its kind it is."""
@@ -191,11 +198,6 @@ class ProviderServer(Listener):
             self.answered += 1
             self.changed.notify_all()
 
-    def lying_at(self, path: str) -> Answer | None:
-        """What `always` or `media` put at a path."""
-        with self.changed:
-            return self._always.get(path)
-
     def key_is_good(self, received: Received) -> bool:
         return self._key is None or received.key == self._key
 
@@ -213,9 +215,6 @@ def kind_of(received: Received) -> Kind:
 def good(talk: Talk) -> Reply:
     """The answer to a request for which nothing was scripted."""
     server, received = talk.server, talk.received
-    lies = server.lying_at(received.path)
-    if lies is not None:
-        return talk.render(lies)
     if not server.key_is_good(received):
         return talk.render(failures.wrong_key())
     if kind_of(received) == "create":

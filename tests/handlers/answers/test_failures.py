@@ -140,6 +140,12 @@ def test_an_empty_body_says_nothing() -> None:
     assert failed(500).message == "paper answered 500 (internal server error)"
 
 
+@pytest.mark.timeout(5)
+@pytest.mark.parametrize("piece", [b"<script ", b"<title>", b"<", b"flagged by ", b"{"])
+def test_a_page_that_is_made_to_be_slow_is_read_fast(piece: bytes) -> None:
+    assert failed(500, b"<html>" + piece * 200_000).code == "provider_unavailable"
+
+
 def test_a_long_message_is_cut_and_control_characters_are_taken_out() -> None:
     said = failed(400, openai("a\x1b[31m\r\nb" + "c" * 9000)).message
     assert "a [31m b" in said

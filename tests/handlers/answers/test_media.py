@@ -201,6 +201,11 @@ def test_an_answer_that_is_nested_without_end_is_left_alone() -> None:
     assert media_of(answer, BASE).media == []
 
 
+def test_of_media_without_end_only_the_first_are_taken() -> None:
+    urls = [f"https://cdn.example/{number}" for number in range(1000)]
+    assert [medium.url for medium in media_of({"output": urls}, BASE).media] == urls[:100]
+
+
 def test_addresses_are_joined_to_the_origin_or_to_the_base() -> None:
     assert absolute(BASE, "/x") == "http://127.0.0.1:8080/x"
     assert absolute(BASE, "x") == BASE + "/x"

@@ -86,9 +86,15 @@ def test_the_model_that_was_asked_for_stands_where_none_is_told() -> None:
 def test_the_bytes_decide_what_an_answer_is(body: bytes, headers: Any) -> None:
     made = provider()
     outcome, _ = drive(made.submit(call()), [reply(body, 200, headers)])
-    if not headers.get("content-type", "").startswith("image"):
-        assert [medium.data for medium in outcome.media] == [PNG]
-    assert outcome.media[0].data == PNG
+    assert [medium.data for medium in outcome.media] == [PNG]
+
+
+def test_what_is_no_count_of_anything_is_no_usage() -> None:
+    deep: Any = {}
+    for _ in range(700):
+        deep = {"a": deep}
+    for usage in (deep, {"a": "b" * 9000}, [1], "many"):
+        assert outcome_of({**GOOD, "usage": usage}).usage is None
 
 
 def test_some_that_were_withheld_are_told_and_the_rest_is_kept() -> None:
