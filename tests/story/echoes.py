@@ -131,10 +131,10 @@ def at_address(status: int, *, also_good: bool = False) -> Step:
 
     def reply(talk: Talk) -> Reply:
         key = in_path(talk)
-        path = f"/media/{'-'.join(shown(talk))}.png"
+        path = f"/media/{status}-{also_good}-{'-'.join(shown(talk))}.png"
         media = Reply(status, pictures(talk)[0], {"content-type": "image/png"})
         talk.server.always(media, path)
-        addresses = [f"{talk.server.origin}/media/{key}.png?key={key}"]
+        addresses = [f"{talk.server.origin}/media/{status}-{also_good}-{key}.png?key={key}"]
         if also_good:
             addresses.append(talk.server.media("/media/good.png", pictures(talk)[0]))
         return listed([{"url": address} for address in addresses])
@@ -147,27 +147,14 @@ def inward(talk: Talk) -> Reply:
     return listed([{"url": f"http://127.0.0.1:1/{key}?key={key}"}, {"file_path": f"/{said(talk)}"}])
 
 
-def taken(*words: str, error: bool = True) -> Step:
+def taken(talk: Talk) -> Reply:
     """A job whose name, address, words and failure say the keys."""
-
-    def reply(talk: Talk) -> Reply:
-        key = "-".join(shown(talk))
-        job = Job(key, "relay", ("queued",), [], {})
-        path = f"/v1/jobs/{key}"
-        states = [
-            {
-                "status": word,
-                "error": {"message": said(talk), "code": said(talk)} if error else None,
-            }
-            for word in (*words, said(talk))
-        ]
-        for state in states[:-1]:
-            talk.server.script(json_reply({**state, "error": None}), at=path)
-        talk.server.script(json_reply({**states[0], "status": "failed"}), at=path)
-        poll = f"{talk.server.origin}/v1/jobs/{in_path(talk)}?key={in_path(talk)}"
-        return json_reply({**relay_taken(job, talk), "poll_url": poll, "logs": said(talk)})
-
-    return reply
+    job = Job("-".join(shown(talk)), "relay", ("queued",), [], {})
+    path = f"/v1/jobs/{job.id}"
+    failed = {"status": "failed", "error": {"message": said(talk), "code": said(talk)}}
+    talk.server.script(json_reply({"status": said(talk)}), json_reply(failed), at=path)
+    poll = f"{talk.server.origin}/v1/jobs/{in_path(talk)}?key={in_path(talk)}"
+    return json_reply({**relay_taken(job, talk), "poll_url": poll, "logs": said(talk)})
 
 
 def story(talk: Talk) -> Reply:
@@ -224,7 +211,7 @@ ECHOES: Mapping[str, Step] = {
     "address-gone": at_address(404),
     "address-gone-for-one": at_address(404, also_good=True),
     "inward": inward,
-    "job": taken("in_progress"),
+    "job": taken,
     "chat": story,
     "chat-refused": refused_chat,
     "stream": streamed,
