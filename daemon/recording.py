@@ -152,7 +152,7 @@ class Recorder:
         """The digest under which the bytes of a medium lie; None where it is elsewhere yet."""
         if medium.data is None:
             return medium.sha256
-        put = partial(self._with.blobs.put, medium.data)
+        put = partial(self._with.blobs.put, SIEVE.data(medium.data))
         return await self._with.disk.patiently(put, hold=hold)
 
 

@@ -97,6 +97,14 @@ class Sieve:
             text = CUT.join(map(self._without_rest, text.split(CUT)))
         return _PATTERNS.sub(STARS, text)
 
+    def data(self, data: bytes) -> bytes:
+        """Bytes without them, where they are a text: no picture and no clip is one."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            return data
+        return self.text(text).encode()
+
     def json(self, value: Json) -> Json:
         """A JSON value without them, in keys and values at any depth."""
         if isinstance(value, str):

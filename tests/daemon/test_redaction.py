@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.redaction import STARS, Secret, Sieve
+from daemon.testing import tiny_image
 
 KEY = "canary/+key?9f3a=="
 TEXTS = st.text(max_size=30)
@@ -98,6 +99,13 @@ def test_other_texts_stay_as_they_are(text: str) -> None:
 
 def test_short_values_are_words_like_any_other() -> None:
     assert sieve("cat").text("a cat on a mat") == "a cat on a mat"
+
+
+def test_bytes_are_cleaned_where_they_are_a_text_and_no_picture() -> None:
+    assert sieve(KEY).data(f"no: {KEY}, ö".encode()) == f"no: {STARS}, ö".encode()
+    picture = tiny_image() + KEY.encode()
+    assert sieve(KEY).data(picture) == picture
+    assert sieve(KEY).data(b"any text\r\n") == b"any text\r\n"
 
 
 def test_a_json_value_is_cleaned_at_every_depth() -> None:
