@@ -116,14 +116,14 @@ def chatty(talk: Talk) -> Reply:
 def typed(talk: Talk) -> Reply:
     """What is no picture, with the keys as its type."""
     items = [
-        {"b64_json": coded(b"no picture " * 20), "media_type": f"image/{key}"}
+        {"b64_json": coded(said(talk).encode() * 9), "media_type": f"image/{key}"}
         for key in shown(talk)
     ]
     return listed(items)
 
 
 def raw(talk: Talk) -> Reply:
-    return Reply(200, b"no picture", {"content-type": f"image/{shown(talk)[-1]}"})
+    return Reply(200, said(talk).encode(), {"content-type": f"image/{shown(talk)[-1]}"})
 
 
 def at_address(status: int, *, also_good: bool = False) -> Step:
@@ -137,7 +137,7 @@ def at_address(status: int, *, also_good: bool = False) -> Step:
         addresses = [f"{talk.server.origin}/media/{status}-{also_good}-{key}.png?key={key}"]
         if also_good:
             addresses.append(talk.server.media("/media/good.png", pictures(talk)[0]))
-        return listed([{"url": address} for address in addresses])
+        return listed([{"url": address} for address in addresses], model=said(talk))
 
     return reply
 
