@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from daemon.clock import parse_rfc3339
+from daemon.downloads import EXPIRED
 from daemon.events import (
     ProviderProgressed,
     ProviderRequested,
@@ -207,7 +208,7 @@ class Asker:
         try:
             if taken.ticket is not None:
                 outcome = await self._poll(service, taken, taken.ticket)
-            outcome = await bring_home(outcome, partial(self._fetch, service))
+            outcome = await self._brought_home(service, taken, outcome)
         except HandlerError as error:
             failure = sifted(error)
         seconds = self._with.clock.monotonic() - began
@@ -234,6 +235,17 @@ class Asker:
             model=found.model or taken.outcome.model,
             warnings=(*taken.outcome.warnings, *found.warnings),
         )
+
+    async def _brought_home(self, service: Service, taken: Taken, outcome: Outcome) -> Outcome:
+        """An outcome with its media. Addresses may live for minutes only: where they are over, the
+        provider is asked once more for what it took, and names them anew."""
+        fetch = partial(self._fetch, service)
+        try:
+            return await bring_home(outcome, fetch)
+        except HandlerError as error:
+            if taken.ticket is None or (error.http or {}).get("status") not in EXPIRED:
+                raise
+        return await bring_home(await self._poll(service, taken, taken.ticket), fetch)
 
     async def _tell(self, pending: Pending) -> None:
         await self.progress(pending.message, pending.fraction)

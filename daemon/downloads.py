@@ -35,6 +35,9 @@ REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
 """Refusals that may pass, as those from 500 on do."""
 
+EXPIRED = (403, 404, 410)
+"""Refusals with which a store answers when the time of an address is over."""
+
 MOST_HOPS = 5
 LONGEST_WAIT = 30.0
 """Seconds: of what an answer asks for."""
@@ -208,7 +211,7 @@ def _refused(target: Target, answer: Answer) -> Exception:
         "download_failed",
         f"{target.shown} answers with status {answer.status}",
         retryable=passes,
-        hints=["The address may have expired."] if answer.status in (403, 404, 410) else (),
+        hints=["The address may have expired."] if answer.status in EXPIRED else (),
         http={"status": answer.status},
         wait=retry_after(answer.headers) if passes else None,
     )

@@ -86,7 +86,7 @@ class Recorder:
             ticket=ticket,
             media=[_named(*one) for one in zip(outcome.media, digests, strict=True)],
             references=[SIEVE.json(reference) for reference in outcome.references],
-            model=outcome.model,
+            model=_sifted_text(outcome.model),
             usage=SIEVE.json(outcome.usage),
             warnings=[SIEVE.text(one) for one in outcome.warnings or warnings],
         )
@@ -117,7 +117,7 @@ class Recorder:
             step=step,
             attempt=self._live().job.attempt,
             seconds=round(seconds, 3),
-            model=outcome.model,
+            model=_sifted_text(outcome.model),
             media=[_named(*one) for one in zip(media, digests, strict=True)],
             references=[SIEVE.json(reference) for reference in outcome.references],
             warnings=[SIEVE.text(warning) for warning in outcome.warnings],
@@ -160,7 +160,7 @@ def sifted(error: HandlerError) -> HandlerError:
     """A failure without the keys that a provider may have repeated in it."""
     error.message = SIEVE.text(error.message)
     error.hints = tuple(SIEVE.text(hint) for hint in error.hints)
-    error.faults = tuple((pointer, SIEVE.text(said)) for pointer, said in error.faults)
+    error.faults = tuple((SIEVE.text(pointer), SIEVE.text(said)) for pointer, said in error.faults)
     error.http = SIEVE.json(dict(error.http)) if error.http is not None else None
     error.args = (error.message,)
     return error
@@ -168,9 +168,14 @@ def sifted(error: HandlerError) -> HandlerError:
 
 def _named(medium: Medium, digest: str | None) -> Mapping[str, Json]:
     """A medium as events name it."""
+    media_type = _sifted_text(medium.media_type)
     if digest is not None:
-        return {"sha256": digest, "media_type": medium.media_type}
-    return {"url": SIEVE.text(medium.url or ""), "media_type": medium.media_type}
+        return {"sha256": digest, "media_type": media_type}
+    return {"url": SIEVE.text(medium.url or ""), "media_type": media_type}
+
+
+def _sifted_text(text: str | None) -> str | None:
+    return SIEVE.text(text) if text is not None else None
 
 
 async def unbroken(work: Coroutine[Any, Any, Reply], under_way: set[asyncio.Task[Any]]) -> Reply:

@@ -8,11 +8,12 @@ spellings in which a key travels, and by the patterns that keys commonly have.
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterable
 from typing import TypeVar
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote_plus
 
 from handlers.contract import Json
 
@@ -20,6 +21,10 @@ STARS = "***"
 
 SHORTEST = 6
 """Characters of the shortest value that is looked for: what is shorter is a word like any other."""
+CUT = "…"
+"""Where a text was cut short."""
+_SHORTEST_REST, _LONGEST_REST = 8, 500
+"""Characters of a secret that may be left where a text was cut short; fewer tell little."""
 
 _PATTERNS = re.compile(
     r"""
@@ -71,20 +76,25 @@ class Sieve:
     """Takes the known secrets, and what looks like a key, out of texts."""
 
     def __init__(self) -> None:
-        self._spellings: set[str] = set()
+        self._patterns: set[str] = set()
         self._known: re.Pattern[str] | None = None
+        self._beginnings: tuple[str, ...] = ()
 
     def learn(self, secrets: Iterable[Secret]) -> None:
         """Know these from now on, besides those that are known."""
+        beginnings = set(self._beginnings)
         for secret in secrets:
-            self._spellings |= spellings(secret.reveal())
-        longest_first = sorted(self._spellings, key=len, reverse=True)
-        self._known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
+            self._patterns |= spellings(secret.reveal())
+            beginnings |= _beginnings(secret.reveal())
+        longest_first = sorted(self._patterns, key=len, reverse=True)
+        self._known = re.compile("|".join(longest_first), re.IGNORECASE) if longest_first else None
+        self._beginnings = tuple(sorted(beginnings, key=len, reverse=True))
 
     def text(self, text: str) -> str:
         """A text without them."""
         if self._known is not None:
             text = self._known.sub(STARS, text)
+            text = CUT.join(map(self._without_rest, text.split(CUT)))
         return _PATTERNS.sub(STARS, text)
 
     def json(self, value: Json) -> Json:
@@ -97,19 +107,53 @@ class Sieve:
             return [self.json(below) for below in value]
         return value
 
+    def _without_rest(self, text: str) -> str:
+        """A text without the beginning of a secret at its end, where it was cut short."""
+        end = text[-_LONGEST_REST:].lower()
+        if not end.endswith(self._beginnings):
+            return text
+        rest = next(one for one in self._beginnings if end.endswith(one))
+        return text[: -len(rest)] + STARS
+
 
 def spellings(value: str) -> set[str]:
-    """A secret as it may turn up: as it is, in JSON, in a URL, and in base64 (as in Basic
-    authorization, from each of the three places at which it may begin there)."""
+    """Patterns of a secret as it may turn up: as it is, sign by sign in the ways of JSON, HTML,
+    URLs and JSON pointers, and in base64 (as in Basic authorization, from each of the three places
+    at which it may begin there)."""
     if len(value) < SHORTEST:
         return set()
-    found = {value, json.dumps(value)[1:-1], quote(value, safe=""), quote_plus(value)}
+    found = {"".join(map(_in_any_way, value))}
     for before in range(3):
         encoded = base64.b64encode(b"\0" * before + value.encode()).decode()
         start = (before * 4 + 2) // 3  # characters that also tell of the bytes before
         whole = encoded[start:].rstrip("=")
-        found.add(whole[:-1] if (before + len(value.encode())) % 3 else whole)
-    return {one for one in found if len(one) >= SHORTEST}
+        core = whole[:-1] if (before + len(value.encode())) % 3 else whole
+        if len(core) >= SHORTEST:
+            found.add("".join(_IN_BASE64.get(sign, sign) for sign in core))
+    return found
+
+
+_IN_BASE64 = {"+": "[+-]", "/": "[/_]"}
+"""The alphabet for URLs has other signs in two places (RFC 4648 §5)."""
+_IN_POINTERS = {"~": "~0", "/": "~1", ".": "/", "[": "/", "]": "/"}
+"""How a provider's name of a field becomes a JSON pointer."""
+
+
+def _in_any_way(sign: str) -> str:
+    """A pattern for one sign of a secret, in all the ways in which it travels."""
+    if sign.isascii() and sign.isalnum():
+        return sign
+    coded = "".join(f"%{byte:02X}" for byte in sign.encode())
+    ways = {sign, coded, quote_plus(sign), json.dumps(sign)[1:-1], html.escape(sign)}
+    ways.add(_IN_POINTERS.get(sign, sign))
+    return f"(?:{'|'.join(re.escape(way) for way in sorted(ways, key=len, reverse=True))})"
+
+
+def _beginnings(value: str) -> set[str]:
+    """What may be left of a secret where a text was cut short, in small letters."""
+    if len(value) < SHORTEST:
+        return set()
+    return {value[:size].lower() for size in range(_SHORTEST_REST, min(len(value), _LONGEST_REST))}
 
 
 SIEVE = Sieve()

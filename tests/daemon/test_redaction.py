@@ -1,6 +1,7 @@
 """Keys are shown to nobody, in whatever spelling they come back."""
 
 import base64
+import html
 import json
 import pickle
 from urllib.parse import quote, quote_plus
@@ -42,7 +43,13 @@ def test_a_secret_is_not_stored() -> None:
         KEY,
         quote(KEY, safe=""),
         quote_plus(KEY),
+        quote(KEY),
+        quote(KEY, safe="").replace("%2B", "%2b").replace("%2F", "%2f"),
         json.dumps(KEY)[1:-1],
+        html.escape(KEY),
+        KEY.upper(),
+        KEY.replace("/", "~1"),
+        base64.urlsafe_b64encode(KEY.encode()).decode(),
         base64.b64encode(KEY.encode()).decode(),
         base64.b64encode(f"user:{KEY}".encode()).decode(),
         base64.b64encode(f"ab{KEY}".encode()).decode(),
@@ -52,6 +59,18 @@ def test_a_known_key_is_taken_out_in_every_spelling(spelled: str) -> None:
     text = sieve(KEY).text(f"it said: {spelled}.")
     assert STARS in text
     assert spelled[6:-6] not in text
+
+
+def test_a_key_in_the_name_of_a_field_is_taken_out() -> None:
+    assert sieve("a.key~of[two]parts").text("/n/a/key~0of/two/parts") == f"/n/{STARS}"
+
+
+@pytest.mark.parametrize("size", range(8, len(KEY)))
+def test_what_is_left_of_a_key_where_a_text_was_cut_short_is_taken_out(size: int) -> None:
+    for text in (f"it said {KEY[:size]}…", f"({KEY[:size].upper()}…): no", f"it said {KEY[:size]}"):
+        assert STARS in sieve(KEY).text(text)
+        assert KEY[: size - 1] not in sieve(KEY).text(text)
+    assert sieve(KEY).text(f"it said {KEY[:7]}…") == f"it said {KEY[:7]}…"
 
 
 @pytest.mark.parametrize(
