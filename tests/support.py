@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.commands import commands
+
 PATIENCE = 30.0
 """Seconds after which a thing that should have happened counts as not happening."""
 
@@ -148,7 +150,11 @@ def daemon(root: Path, *arguments: str, module: str = "daemon", **env: str) -> I
 def darkroom(
     root: Path, *arguments: str, stdin: bytes = b"", **env: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run one command to its end."""
+    """Run one command to its end; with a PYTHONPATH of its own in a fresh interpreter."""
+    if "PYTHONPATH" not in env:
+        return commands(REPOSITORY).run(
+            [*arguments, "--root", str(root)], stdin, environment(**env)
+        )
     done = subprocess.run(
         command(root, *arguments),
         env=environment(**env),

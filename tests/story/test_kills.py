@@ -144,8 +144,11 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+SLOW = pytest.mark.slow
+
+
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
 def test_a_kill_at_every_boundary_of_retries_cancels_and_changed_requests(
     part: int, first_day: Path, tmp_path: Path
 ) -> None:

@@ -132,6 +132,7 @@ def test_a_kill_at_every_boundary_pays_nothing_twice_and_is_answered(
         tell(kind, tmp_path / str(kill_at), kill_at)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize("kind", ["address", "idempotent"])
 def test_so_does_one_at_every_boundary_until_the_pictures_are_here(
@@ -143,6 +144,7 @@ def test_so_does_one_at_every_boundary_until_the_pictures_are_here(
         tell(kind, tmp_path / str(kill_at), kill_at)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize("kind", ["address", "polled"])
 def test_kills_again_and_again_pay_nothing_twice_either(kind: str, tmp_path: Path) -> None:

@@ -218,12 +218,15 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     """The victim's whole life; the target of a process."""
     path = Path(root)
     boundaries = begin(path, kill_at)
-    found = find_plugins()
     plugins = Plugins(
-        {**found.handlers, "story": STORY},
-        {**found.providers, "counting": Counting(path / "calls", boundaries)},
+        {**FOUND.handlers, "story": STORY},
+        {**FOUND.providers, "counting": Counting(path / "calls", boundaries)},
     )
     live(path, plugins, **arguments)
+
+
+FOUND = find_plugins()
+"""Every plug-in there is; imported before the fork, to save the time after it."""
 
 
 class Zygote:
