@@ -34,7 +34,7 @@ check: setup  ## style, types, the direction of imports
 	$(BIN)/lint-imports --no-cache > .venv/imports.txt || (cat .venv/imports.txt; false)
 
 test: check  ## every check and every test
-	$(BIN)/python -m pytest -n 2 -m "not slow"
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 test-slow: setup .venv/.bench  ## what takes longer than the suite may
 	$(BIN)/python -m pytest -m slow --timeout 1200

@@ -78,6 +78,7 @@ def lost_answer(provider: str, cause: HandlerError | None = None) -> HandlerErro
             "Look at the provider's own list of jobs before you pay again.",
             "To send it again all the same, use retry.",
         ],
+        faults=cause.faults if cause is not None else (),
         http=cause.http if cause is not None else None,
     )
 

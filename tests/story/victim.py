@@ -100,6 +100,10 @@ class Boundaries:
 # ---------------------------------------------------------------- who does the work
 
 
+SHOWN = 100
+"""Characters of a prompt that a call is written down with."""
+
+
 class Counting(AnswersAtOnce):
     """A paid provider that writes down every call that reaches it.
 
@@ -121,9 +125,9 @@ class Counting(AnswersAtOnce):
 
     def _answer(self, call: Call) -> Outcome:
         self._boundaries.pass_by("before the paid call")
-        prompt = call.fields["prompt"]
+        prompt = call.fields["prompt"][:SHOWN]
         before = self._calls.read_text().splitlines() if self._calls.exists() else []
-        # One write, so that a kill from another thread leaves no half line.
+        # One short write, so that a kill from another thread leaves no half line.
         file = os.open(self._calls, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         os.write(file, json.dumps(prompt).encode() + b"\n")
         os.close(file)
