@@ -17,6 +17,7 @@ from daemon import secretexec
 from daemon.configfiles import Gathered, invalid, missing
 from daemon.drafts import Value, clean_header_value, judged
 from daemon.errors import problem_of
+from daemon.redaction import Secret
 from daemon.secretfiles import at_pointer, read_secret_file
 from daemon.variables import expand, origin_of, unset
 from handlers.contract import HandlerError, Json
@@ -25,6 +26,8 @@ SWITCH = "DARKROOM_EXEC_SECRETS"
 """The variable that lets secrets come out of commands: 1."""
 
 _SHORT = re.compile(r"(?:\$|secretref-env:|__env__:)([A-Z_][A-Z0-9_]{0,127})")
+_SHY = re.compile(r"(?:auth|key|token|secret|cookie|pass|cred|session|proxy)[^.]*$", re.IGNORECASE)
+"""How the name of a header is that holds a secret, and no word like any other."""
 _ENV_ID = re.compile(r"[A-Z][A-Z0-9_]{0,127}")
 _EXEC_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/#-]{0,255}")
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -105,7 +108,8 @@ class Vault:
         if isinstance(value, str) and is_key and is_marker(value.strip()):
             self._gathered.note(f"{place} is a marker and no key, so none is sent")
             return Value(place)
-        return self._sealed(place, lambda: self._find(value, place, is_key), judge)
+        is_open = not is_key and _SHY.search(place) is None
+        return self._sealed(place, lambda: self._find(value, place, is_key), judge, is_open=is_open)
 
     def variable(self, name: str, place: str) -> Value:
         """A secret that is the value of a variable."""
@@ -124,12 +128,18 @@ class Vault:
         place: str,
         find: Callable[[], _Found],
         judge: Callable[[str], str] | None = None,
+        *,
+        is_open: bool = False,
     ) -> Value:
+        """What was found. With `is_open`, what stands in the file itself is a word like any other,
+        as a header that names the application, and is not taken out of texts."""
         try:
             found = find()
             text = judged(place + found.origin, found.text.strip(), judge or clean_header_value)
         except HandlerError as error:
             return Value(place, problem=problem_of(error))
+        if text and is_open and not found.origin:
+            return Value(place, Secret(text))
         secret = self._gathered.learned(text) if text else None
         return Value(place + found.origin, secret, is_literal=bool(text) and not found.origin)
 

@@ -329,3 +329,15 @@ def test_a_key_that_others_could_read_on_its_way_is_noted(
     assert not any(
         "unencrypted" in n for n in place.load(f"[providers.p]\nbase_url = '{address}'").notes
     )
+
+
+def test_a_header_that_only_names_somebody_is_no_secret(place: Place) -> None:
+    toml = """
+    [providers.p]
+    base_url = "https://api.example/v1"
+    api_key = "canary-key"
+    headers = { X-Title = "darkroom", HTTP-Referer = "https://me.example", X-Auth-Token = "canary-t", X-Who = "$WHO" }
+    """
+    found = place.load(toml, WHO="canary-who")
+    assert set(found.secrets) == {Secret("canary-key"), Secret("canary-t"), Secret("canary-who")}
+    assert found.providers["p"].site.headers["x-title"] == Secret("darkroom")

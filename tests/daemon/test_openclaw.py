@@ -110,7 +110,7 @@ def test_a_real_file_is_read(home: Path) -> None:
         "base_url": Value(f"{at}.baseUrl, from $PORT", "http://127.0.0.1:4000/v1"),
         "api": Value(f"{at}.api", "openai-completions"),
         "key": Value(f"{at}.apiKey, from $LITELLM_KEY", Secret("sk-canary-litellm")),
-        "headers.x-team": Value(f"{at}.headers.X-Team", Secret("studio"), is_literal=True),
+        "headers.x-team": Value(f"{at}.headers.X-Team", Secret("studio")),
         "headers.x-tenant": Value(f"{at}.headers.X-Tenant, from $TENANT", Secret("box")),
     }
     values = sheet.providers["vault"]
