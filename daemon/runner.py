@@ -164,8 +164,8 @@ class Runner:
     def _until_next(self) -> float:
         """Seconds until a job is due, or its deadline comes."""
         moments = [at for at in (self._schedule.next_due(), self._deadlines.next()) if at]
-        if not moments or self._is_full:  # then the next one that is done wakes us
-            return _LONGEST
+        if not moments or self._is_full or self._with.stopping.is_set():
+            return _LONGEST  # the next one that is done wakes us, and after a stop nobody has to
         # No longer than a minute at a time: the wall clock may be set meanwhile.
         seconds = (parse_rfc3339(min(moments)) - self._with.clock.now()).total_seconds()
         return min(_LONGEST, max(0.001, seconds))

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Generator, Sequence
+import errno
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from daemon.decisions import Cancel, Retry, decide
-from daemon.errors import Conflict
+from daemon.decisions import Cancel, Retry
 from daemon.events import (
     JobCancelled,
     JobFailed,
-    JobRetrying,
     JobSucceeded,
     ProviderAccepted,
     ProviderRequested,
 )
 from daemon.journal import GOES_ON
 from daemon.redaction import SIEVE, Secret
-from daemon.runner import Runner
 from daemon.testing import FrozenClock, ScriptedProvider, answer_with, fail_with, tiny_image
 from handlers.contract import Call, ErrorCode, HandlerError, Json, Medium, Outcome
 from handlers.wire import Compute, Effect, Pending, Ticket
 from tests.builders import Bench, scripted
+from tests.working import Work, finished, run
 
 PICTURE = tiny_image("teal")
 DONE = Outcome((Medium(PICTURE),), model="m-2", warnings=("slow today",))
@@ -58,61 +55,6 @@ class Slow:
         if isinstance(answer, HandlerError):
             raise answer
         return answer
-
-
-def run(scene: Awaitable[Any]) -> Any:
-    async def bounded() -> Any:
-        return await asyncio.wait_for(scene, 20)
-
-    return asyncio.run(bounded())
-
-
-class Work:
-    """A bench with a runner at work."""
-
-    def __init__(self, bench: Bench) -> None:
-        self.bench = bench
-        self.runner: Runner = bench.runner()
-        self._task = asyncio.create_task(self.runner.run())
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self.bench.clock.advance(0.5)
-            self.runner.wake()
-            await asyncio.sleep(0)
-            await asyncio.sleep(0.0005)
-
-    async def end(self, job_id: str) -> Any:
-        """The event that ended a job."""
-        await self.until(lambda: self.bench.state.jobs[job_id].ended)
-        return self.bench.log.get(self.bench.state.jobs[job_id].last).event
-
-    async def command(self, command: Any) -> None:
-        """Have somebody's wish written down."""
-        while True:
-            await self.bench.log.append(None, None, ())
-            decision = decide(self.bench.state, command)
-            with contextlib.suppress(Conflict):  # the job moved on meanwhile
-                await self.bench.log.append(
-                    decision.job, decision.version, decision.events, subject=decision.subject
-                )
-                return
-
-    async def stop(self) -> None:
-        await self.runner.stop(5)
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self.bench.close()
-
-
-async def finished(bench: Bench, **request: Any) -> Any:
-    """Have one job done; the event that ended it."""
-    job_id = await bench.accept(**request)
-    work = Work(bench)
-    try:
-        return await work.end(job_id)
-    finally:
-        await work.stop()
 
 
 # ---------------------------------------------------------------- a ticket
@@ -272,6 +214,50 @@ def test_no_key_that_a_provider_repeats_comes_into_the_log(tmp_path: Path) -> No
     run(main())
 
 
+def test_a_paid_answer_that_finds_no_room_is_kept_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.disk._PATIENCE", 0.001)
+
+    async def main() -> None:
+        provider = scripted(answer_with(PICTURE))
+        bench = Bench(tmp_path, provider)
+        full, put = [errno.ENOSPC, errno.EDQUOT, errno.ENOSPC], bench.blobs.put
+
+        def put_once_there_is_room(data: bytes) -> str:
+            if full:
+                raise OSError(full.pop(), "no room")
+            return put(data)
+
+        monkeypatch.setattr(bench.blobs, "put", put_once_there_is_room)
+        end = await finished(bench)
+        assert isinstance(end, JobSucceeded)
+        assert (end.attempts, len(provider.calls), full) == (1, 1, [])
+
+    run(main())
+
+
+def test_a_free_answer_that_finds_no_room_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        provider = scripted(answer_with(PICTURE), paid=False)
+        bench = Bench(tmp_path, provider, retry_seconds=0.1)
+        full, put = [errno.ENOSPC], bench.blobs.put
+
+        def put_once_there_is_room(data: bytes) -> str:
+            if full:
+                raise OSError(full.pop(), "no room")
+            return put(data)
+
+        monkeypatch.setattr(bench.blobs, "put", put_once_there_is_room)
+        end = await finished(bench)
+        assert isinstance(end, JobSucceeded)
+        assert (end.attempts, len(provider.calls)) == (2, 2)
+
+    run(main())
+
+
 # ---------------------------------------------------------------- idempotency keys
 
 
@@ -297,126 +283,5 @@ def test_after_a_known_failure_the_key_is_another_one(tmp_path: Path) -> None:
         bench = Bench(tmp_path, provider, retry_seconds=0.1)
         assert isinstance(await finished(bench), JobSucceeded)
         assert provider.calls[0].idempotency_key != provider.calls[1].idempotency_key
-
-    run(main())
-
-
-# ---------------------------------------------------------------- several providers
-
-
-def test_the_next_provider_is_asked_and_the_result_names_each_try(tmp_path: Path) -> None:
-    async def main() -> None:
-        first = scripted(fail_with(HandlerError("provider_auth", "no such key")), name="first")
-        second = scripted(fail_with(HandlerError("provider_unavailable", "down")), name="second")
-        third = scripted(answer_with(PICTURE), name="third")
-        bench = Bench(tmp_path, first, second, third)
-        end = await finished(bench, provider=["first", "second", "third"])
-        assert isinstance(end, JobSucceeded)
-        assert (end.provider, end.attempts) == ("third", 1)
-        assert end.warnings == [
-            "first was tried first: provider_auth: no such key",
-            "second was tried first: provider_unavailable: down",
-        ]
-        retrying = [r.event for r in bench.log.read() if isinstance(r.event, JobRetrying)]
-        assert [(one.provider, one.next_provider) for one in retrying] == [
-            ("first", "second"),
-            ("second", "third"),
-        ]
-
-    run(main())
-
-
-def test_where_one_may_recover_all_are_asked_again(tmp_path: Path) -> None:
-    async def main() -> None:
-        down = fail_with(HandlerError("provider_unavailable", "down"))
-        closed = fail_with(HandlerError("provider_auth", "closed"))
-        first, second = scripted(down, name="first"), scripted(closed, closed, name="second")
-        bench = Bench(tmp_path, first, second, retry_seconds=0.1)
-        end = await finished(bench, provider=["first", "second"])
-        assert isinstance(end, JobSucceeded)
-        assert (end.provider, end.attempts) == ("first", 2)
-        assert (len(first.calls), len(second.calls)) == (2, 1)
-
-    run(main())
-
-
-@pytest.mark.parametrize("code", ["content_refused", "ambiguous_submit", "provider_rejected"])
-def test_nobody_else_is_asked_what_was_refused_or_may_have_been_done(
-    tmp_path: Path, code: ErrorCode
-) -> None:
-    async def main() -> None:
-        first = scripted(fail_with(HandlerError(code, "no")), name="first")
-        second = scripted(name="second")
-        end = await finished(Bench(tmp_path, first, second), provider=["first", "second"])
-        assert isinstance(end, JobFailed)
-        assert end.error is not None
-        assert (end.error["code"], len(second.calls)) == (code, 0)
-
-    run(main())
-
-
-def test_who_recovered_once_and_is_closed_now_is_not_asked_for_ever(tmp_path: Path) -> None:
-    async def main() -> None:
-        limited = fail_with(HandlerError("provider_rate_limited", "wait"))
-        closed = fail_with(HandlerError("provider_auth", "closed"))
-        first = scripted(limited, closed, name="first")
-        second = scripted(limited, closed, name="second")
-        bench = Bench(tmp_path, first, second, retry_seconds=0.1)
-        end = await finished(bench, provider=["first", "second"])
-        assert isinstance(end, JobFailed)
-        assert end.error is not None
-        assert (end.error["code"], len(first.calls), len(second.calls)) == ("provider_auth", 2, 2)
-
-    run(main())
-
-
-def test_a_provider_that_nobody_configured_is_passed_over(tmp_path: Path) -> None:
-    async def main() -> None:
-        end = await finished(Bench(tmp_path, scripted()), provider=["nosuch", "scripted"])
-        assert isinstance(end, JobSucceeded)
-        assert "nosuch was tried first: provider_not_found" in end.warnings[0]
-
-    run(main())
-
-
-# ---------------------------------------------------------------- being asked for patience
-
-
-def test_patience_is_no_attempt_and_keeps_all_jobs_off_the_provider(tmp_path: Path) -> None:
-    async def main() -> None:
-        limited = HandlerError("provider_rate_limited", "slow down", wait=40.0)
-        provider = scripted(fail_with(limited))
-        bench = Bench(tmp_path, provider, provider_concurrency=1, max_attempts=1)
-        first, second = await bench.accept("a.json"), await bench.accept("b.json")
-        work = Work(bench)
-        await work.until(lambda: bench.state.jobs[first].status == "retrying")
-        asked = bench.clock.monotonic()
-        await work.until(lambda: len(provider.calls) == 2)
-        assert bench.clock.monotonic() - asked >= 39
-        for job_id in (first, second):
-            end = await work.end(job_id)
-            assert isinstance(end, JobSucceeded)
-            assert end.attempts == 1
-        await work.stop()
-
-    run(main())
-
-
-def test_patience_is_kept_over_a_restart(tmp_path: Path) -> None:
-    async def main() -> None:
-        provider = scripted(fail_with(HandlerError("provider_rate_limited", "wait", wait=100.0)))
-        bench = Bench(tmp_path, provider)
-        first = await bench.accept("a.json")
-        work = Work(bench)
-        await work.until(lambda: bench.state.jobs[first].status == "retrying")
-        second = await bench.accept("b.json")
-        await work.stop()
-        again = Bench(tmp_path, provider, lines=bench.log.lines, clock=bench.clock)
-        began = again.clock.monotonic()
-        work = Work(again)
-        assert isinstance(await work.end(second), JobSucceeded)
-        assert again.clock.monotonic() - began >= 90
-        await work.end(first)
-        await work.stop()
 
     run(main())
