@@ -28,7 +28,7 @@ from daemon.deadlines import left_over
 from daemon.disk import Disk
 from daemon.entries import load_configuration
 from daemon.errors import LogCorrupt, LogFailed
-from daemon.eventlog import FileEventLog
+from daemon.eventlog import EventLog, FileEventLog
 from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
 from daemon.exchange import Workbench
 from daemon.gallery import Describe, Gallery
@@ -161,7 +161,7 @@ class App:
                 parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname())
             )
             _log.info("serving", root=str(self._settings.root), pid=os.getpid())
-            parts.roster.tell()
+            parts.services.roster.tell()
             parts.runner.begin()
             parts.publisher.settle_all()
             try:
@@ -191,28 +191,10 @@ class App:
             paused=state.paused,
             resumed=self._resumed,
         )
-        network = Network(
-            max_answer_bytes=settings.max_answer_bytes,
-            max_media_bytes=settings.max_media_bytes,
-            trust_env=settings.trust_env,
-        )
-        roster = roster_of(settings, self._plugins, clock)
         gallery = Gallery(settings.root, settings.output, media_staging, blobs, _decoder(settings))
         sweep(state, log, blobs, gallery)
-        workbench = Workbench(max(2, os.cpu_count() or 2))
-        services = Services(
-            settings=settings,
-            clock=clock,
-            log=log,
-            blobs=blobs,
-            disk=disk,
-            gallery=gallery,
-            workbench=workbench,
-            gates=Gates(settings.provider_concurrency, clock),
-            network=network,
-            roster=roster,
-            stopping=asyncio.Event(),
-        )
+        services = self._services(log, blobs, disk, gallery)
+        roster = services.roster
         door = door_of(settings, self._plugins.handlers)
         recall = Recall(log, blobs, door)
         runner = Runner(services, state, recall, self._plugins.handlers)
@@ -230,7 +212,24 @@ class App:
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
-        return _Parts(log, publisher, runner, intake, roster, workbench, network, disk, archivist)
+        return _Parts(log, publisher, runner, intake, services, archivist)
+
+    def _services(self, log: EventLog, blobs: BlobStore, disk: Disk, gallery: Gallery) -> Services:
+        """What the runs of all jobs share."""
+        settings, clock = self._settings, self._clock
+        return Services(
+            settings=settings,
+            clock=clock,
+            log=log,
+            blobs=blobs,
+            disk=disk,
+            gallery=gallery,
+            workbench=Workbench(max(2, os.cpu_count() or 2)),
+            gates=Gates(settings.provider_concurrency, clock),
+            network=_network(settings),
+            roster=roster_of(settings, self._plugins, clock),
+            stopping=asyncio.Event(),
+        )
 
     def _apply(self, batch: Sequence[Recorded]) -> None:
         for recorded in batch:
@@ -282,7 +281,7 @@ class App:
                 _log.warning(line)
         await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.busy)
-        return EXIT_OPEN if drain and (still_open or parts.disk.paused) else EXIT_OK
+        return EXIT_OPEN if drain and (still_open or parts.services.disk.paused) else EXIT_OK
 
     def _has_broken(self) -> bool:
         """Whether a part of the daemon failed, so that nothing more may be done.
@@ -298,7 +297,7 @@ class App:
         """Wait until everything that was dropped is answered: two looks in a row find nothing
         new, no job is open, and every result lies in its place. A full disk ends the wait."""
         before = -1
-        while before != self._state.sequence and not parts.disk.paused:
+        while before != self._state.sequence and not parts.services.disk.paused:
             before = self._state.sequence
             await parts.intake.look_everywhere()  # which looks at the disk as well
             while self._is_busy(parts):
@@ -309,7 +308,7 @@ class App:
 
     def _is_busy(self, parts: _Parts) -> bool:
         waits = parts.runner.held() is None or parts.intake.busy or parts.publisher.busy
-        return waits and not parts.disk.paused
+        return waits and not parts.services.disk.paused
 
     def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:
         return log.append(None, None, [event])
@@ -325,8 +324,8 @@ class App:
         await parts.log.close()
         if parts.archivist is not None:
             await parts.archivist.close()
-        parts.workbench.close()
-        await parts.network.close()
+        parts.services.workbench.close()
+        await parts.services.network.close()
         _log.info("stopped")
 
 
@@ -336,10 +335,7 @@ class _Parts:
     publisher: Publisher
     runner: Runner
     intake: Intake
-    roster: Roster
-    workbench: Workbench
-    network: Network
-    disk: Disk
+    services: Services
     archivist: Archivist | None
 
 
@@ -359,6 +355,15 @@ def _calm_collector() -> None:
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
     gc.enable()
+
+
+def _network(settings: Settings) -> Network:
+    """The way out, under this daemon's limits."""
+    return Network(
+        max_answer_bytes=settings.max_answer_bytes,
+        max_media_bytes=settings.max_media_bytes,
+        trust_env=settings.trust_env,
+    )
 
 
 def _decoder(settings: Settings) -> Describe:

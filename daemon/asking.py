@@ -224,7 +224,9 @@ class Asker:
             left = settings.poll_timeout
         until = self._with.clock.monotonic() + left
         found = await poll(
-            lambda: exchange(provider, provider.resume(ticket), means, self._timeout),
+            lambda: exchange(
+                provider, provider.resume(ticket), means, self._timeout, submits=False
+            ),
             ticket.wait,
             Cadence(settings.poll_seconds, settings.poll_seconds_max, until),
             self._with.clock,

@@ -65,7 +65,12 @@ class Means:
 
 
 async def exchange(
-    provider: Provider, effects: Generator[Effect, Json, Reply], means: Means, timeout: float
+    provider: Provider,
+    effects: Generator[Effect, Json, Reply],
+    means: Means,
+    timeout: float,
+    *,
+    submits: bool = True,
 ) -> Reply:
     """Have a provider answer: drive what its `submit`, `resume` or `probe` gave.
 
@@ -74,21 +79,24 @@ async def exchange(
         effects: what it wants done.
         means: with what.
         timeout: seconds that one effect may take.
+        submits: whether this may make something, as `submit` does; to ask for what was taken
+            costs nothing, and whatever goes wrong there loses nothing.
 
     Raises:
         HandlerError: it refused or failed; `ambiguous_submit` where it is paid and nobody can
             know whether the call was done.
     """
-    driver = _Driver(provider, means, timeout)
+    paid = provider.paid and submits
+    driver = _Driver(provider, means, timeout, paid=paid)
     try:
         return await driver.drive(effects)
     except HandlerError as error:
-        if not provider.paid:
+        if not paid:
             raise
         raise driver.sent.judge(error, provider.name, idempotent=provider.idempotent) from None
     except Exception as error:
         _log.exception("a provider broke", provider=provider.name)
-        if provider.paid and driver.may_have_paid:
+        if driver.may_have_paid:
             raise lost_answer(provider.name) from error
         raise HandlerError(
             "internal",
@@ -106,10 +114,12 @@ class _Driver:
         provider: whose they are.
         means: with what.
         timeout: seconds that one of them may take.
+        paid: whether one of them may cost money.
     """
 
-    def __init__(self, provider: Provider, means: Means, timeout: float) -> None:
+    def __init__(self, provider: Provider, means: Means, timeout: float, *, paid: bool) -> None:
         self._provider = provider
+        self._paid = paid
         self._means = means
         self._timeout = timeout
         self._computed = False
@@ -117,9 +127,11 @@ class _Driver:
 
     @property
     def may_have_paid(self) -> bool:
-        """Whether something may have been done that costs money, as far as anybody knows. What a
-        provider that sent nothing did in its own thread is its own business."""
-        return self.sent.unknown or (self._computed and not self.sent.calls)
+        """Whether something may have been done that costs money, and its answer was lost. One that
+        has an address does in a thread nothing but phrase and read; what one without did there,
+        nobody knows."""
+        alone = self._computed and self._means.site is None
+        return self._paid and (self.sent.unknown or self.sent.done or alone)
 
     async def drive(self, effects: Generator[Effect, Json, Reply]) -> Reply:
         step = partial(effects.send, None)
@@ -150,7 +162,7 @@ class _Driver:
             async with asyncio.timeout(self._timeout):
                 return await self._means.workbench.run(effect.function)
         except TimeoutError:
-            if self._provider.paid and self.may_have_paid:
+            if self.may_have_paid:
                 self.sent.lost()
             raise _too_slow(self._provider.name, self._timeout) from None
 

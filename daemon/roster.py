@@ -224,6 +224,13 @@ class Roster:
             provider = adapter.provider(one.entry)
         except HandlerError as error:
             return Problem(error.code, error.message, error.hints)
+        except Exception as error:  # of a plug-in: it stops nobody else
+            _log.exception("an adapter broke", provider=one.entry.name)
+            return Problem(
+                "internal",
+                f"no provider could be made of {one.entry.name}: {type(error).__name__}",
+                ("This is a fault of darkroom or of a plug-in; the diagnostics tell where.",),
+            )
         return Service(provider, _with_key(one, provider, adapter), one.limits)
 
 

@@ -7,7 +7,7 @@ it is known to have been done with a 2xx; in between nobody knows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from handlers.contract import HandlerError, Kind
 
@@ -29,17 +29,13 @@ class Sent:
     """Something may have been done, and nobody knows."""
     done: bool = False
     """Something was done."""
-    calls: list[str] = field(default_factory=list)
-    """The method and status of each, for the diagnostics."""
 
     def lost(self) -> None:
         """A call left, and no whole reply came."""
         self.unknown = True
-        self.calls.append("no reply")
 
     def replied(self, status: int, creates: Kind) -> None:
         """A reply came."""
-        self.calls.append(str(status))
         if 200 <= status < 300:
             self.done = True
         elif not is_known_failure(status, creates):

@@ -9,10 +9,12 @@ import pytest
 
 from daemon.exchange import Means, Workbench, exchange
 from daemon.net import Network
+from daemon.sites import Site
 from daemon.testing import FrozenClock, answer_with, fail_with, tiny_image
 from handlers.contract import Call, HandlerError, Json, Medium, Outcome
-from handlers.wire import AnswersAtOnce, Compute, Effect
+from handlers.wire import AnswersAtOnce, Compute, Effect, HttpCall, Pending, Ticket
 from tests.builders import scripted
+from tests.wire.server import ProviderServer
 
 CALL = Call("generate_image", {"prompt": "x"})
 Submit = Callable[[Call], Generator[Effect, Json, Outcome]]
@@ -226,3 +228,84 @@ def test_an_effect_that_nobody_can_perform_breaks_the_provider() -> None:
         return Outcome()
 
     assert failure(Made(submit, paid=False)).code == "internal"
+
+
+# ---------------------------------------------------------------- providers with an address
+
+
+class Posting(AnswersAtOnce):
+    """A paid provider that posts to a server, and breaks where it is told to."""
+
+    name = "posting"
+    paid = True
+    operations = frozenset({"generate_image"})
+
+    def __init__(self, breaks: str) -> None:
+        self._breaks = breaks
+
+    def submit(self, _: Call) -> Generator[Effect, Json, Outcome]:
+        yield Compute(lambda: self._maybe("phrasing"))
+        reply = yield HttpCall("POST", "/images/generations", json={}, creates="image")
+        yield Compute(lambda: self._maybe("reading"))
+        return Outcome(usage={"status": reply.status})
+
+    def resume(self, _: Ticket) -> Generator[Effect, Json, Outcome | Pending]:
+        yield HttpCall("GET", "/images/jobs/1")
+        yield Compute(lambda: self._maybe("asking"))
+        return Pending("running")
+
+    def _maybe(self, where: str) -> None:
+        if where == self._breaks:
+            raise KeyError(where)
+
+
+def post(server: ProviderServer, breaks: str, *, submits: bool = True) -> HandlerError:
+    async def main() -> HandlerError:
+        workbench, provider = Workbench(1), Posting(breaks)
+        given = means(workbench, site=Site(server.base_url))
+        effects: Any = provider.submit(CALL) if submits else provider.resume(Ticket("1"))
+        try:
+            with pytest.raises(HandlerError) as caught:
+                await exchange(provider, effects, given, 10, submits=submits)
+            return caught.value
+        finally:
+            workbench.close()
+            await given.network.close()
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("breaks", "code", "creates"),
+    [("phrasing", "internal", 0), ("reading", "ambiguous_submit", 1)],
+)
+def test_what_breaks_before_anything_left_cost_nothing_and_after_it_nobody_knows(
+    breaks: str, code: str, creates: int
+) -> None:
+    with ProviderServer() as server:
+        assert post(server, breaks).code == code
+        assert len(server.creates) == creates
+
+
+def test_what_breaks_while_a_taken_call_is_asked_for_loses_nothing() -> None:
+    with ProviderServer() as server:
+        assert post(server, "asking", submits=False).code == "internal"
+
+
+def test_neither_does_one_that_has_no_address() -> None:
+    class Alone(Posting):
+        def resume(self, _: Ticket) -> Generator[Effect, Json, Outcome | Pending]:
+            yield Compute(lambda: self._maybe("asking"))
+            return Pending("running")
+
+    async def main() -> str:
+        workbench, provider = Workbench(1), Alone("asking")
+        try:
+            with pytest.raises(HandlerError) as caught:
+                ticket = provider.resume(Ticket("1"))
+                await exchange(provider, ticket, means(workbench), 10, submits=False)
+            return caught.value.code
+        finally:
+            workbench.close()
+
+    assert asyncio.run(main()) == "internal"

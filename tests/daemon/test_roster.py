@@ -28,6 +28,8 @@ class Adapter:
     key_prefix = "Bearer "
 
     def provider(self, entry: Entry) -> Provider:
+        if entry.dialect == "of a plug-in":
+            raise KeyError("its own fault")
         if entry.dialect == "broken":
             raise HandlerError("config_invalid", "the dialect is broken", hints=["mend it"])
         operations = frozenset(entry.options.get("can", ["generate_image"]))
@@ -136,7 +138,11 @@ def test_one_that_cannot_do_it_is_told_with_those_that_can() -> None:
 
 @pytest.mark.parametrize(
     ("entry", "code"),
-    [({"api": "anthropic-messages"}, "not_supported"), ({"dialect": "broken"}, "config_invalid")],
+    [
+        ({"api": "anthropic-messages"}, "not_supported"),
+        ({"dialect": "broken"}, "config_invalid"),
+        ({"dialect": "of a plug-in"}, "internal"),
+    ],
 )
 def test_one_that_cannot_be_made_is_told_why(entry: dict[str, str], code: str) -> None:
     with pytest.raises(HandlerError) as caught:
