@@ -359,10 +359,13 @@ def _calm_collector() -> None:
 
 def _network(settings: Settings) -> Network:
     """The way out, under this daemon's limits."""
+    from handlers.media.wholeness import looks_cut
+
     return Network(
         max_answer_bytes=settings.max_answer_bytes,
         max_media_bytes=settings.max_media_bytes,
         trust_env=settings.trust_env,
+        looks_cut=looks_cut,
     )
 
 

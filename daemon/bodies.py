@@ -1,7 +1,6 @@
 """What is told from the bytes of an answer alone. Pure.
 
-Sources: RFC 9110 §8.4 (content codings), RFC 1950 to 1952 (deflate and gzip), the PNG
-specification (IEND), ITU T.81 annex B (the markers of JPEG), the RIFF container of WebP.
+Sources: RFC 9110 §8.4 (content codings), RFC 1950 to 1952 (deflate and gzip).
 """
 
 from __future__ import annotations
@@ -9,9 +8,6 @@ from __future__ import annotations
 import zlib
 
 _GZIP, _RAW = 16 + zlib.MAX_WBITS, -zlib.MAX_WBITS
-_PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_JPEG, _JPEG_END, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xd9", 0xDA
-_BARE_MARKERS = {0x01, *range(0xD0, 0xD9), 0xFF}
 _BLANKS_AND_MARKS = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
 """White space, and the marks with which texts in UTF-8 and UTF-16 may begin."""
 
@@ -65,30 +61,3 @@ def _inflated(body: bytes, bits: int, cap: int) -> bytes:
 def is_page(data: bytes) -> bool:
     """Whether these bytes begin as HTML, XML or JSON does, and as no picture and no clip."""
     return data[:512].lstrip(_BLANKS_AND_MARKS)[:1] in (b"<", b"{", b"[")
-
-
-def looks_cut(data: bytes) -> bool:
-    """Whether a picture ends before its end: False where its format does not tell."""
-    if data.startswith(_PNG):
-        return _PNG_END not in data
-    if data.startswith(_JPEG):
-        return data.find(_JPEG_END, _scan_of_jpeg(data)) < 0
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
-
-
-def _scan_of_jpeg(data: bytes) -> int:
-    """Where the pixels of a JPEG begin: what stands before may hold a whole small JPEG, with an
-    end of its own. Where its parts can be followed no further, if they do not begin."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        if data[at + 1] == _JPEG_SCAN:
-            break
-        bare = data[at + 1] in _BARE_MARKERS
-        at += (1 if data[at + 1] == 0xFF else 2) if bare else 2 + _length(data, at + 2)
-    return at
-
-
-def _length(data: bytes, at: int) -> int:
-    return int.from_bytes(data[at : at + 2], "big")

@@ -24,7 +24,7 @@ from tenacity import (
 
 from daemon.addresses import why_never
 from daemon.answers import Answer, Journey, NotAnswered, Pace, TooMuch, TooSlow
-from daemon.bodies import is_page, looks_cut
+from daemon.bodies import is_page
 from daemon.connections import Connections, Judge, Way
 from daemon.messages import Message, headers_of
 from daemon.sites import Site
@@ -41,6 +41,8 @@ EXPIRED = (403, 404, 410)
 MOST_HOPS = 5
 LONGEST_WAIT = 30.0
 """Seconds: of what an answer asks for."""
+
+LooksCut = Callable[[bytes], bool]
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
@@ -83,15 +85,22 @@ class Downloads:
         judge: of addresses that are not the provider's own.
         max_bytes: of one medium.
         effort: how hard it tries.
+        looks_cut: whether a medium ends before its end.
     """
 
     def __init__(
-        self, connections: Connections, judge: Judge, max_bytes: int, effort: Effort
+        self,
+        connections: Connections,
+        judge: Judge,
+        max_bytes: int,
+        effort: Effort,
+        looks_cut: LooksCut,
     ) -> None:
         self._connections = connections
         self._judge = judge
         self._max_bytes = max_bytes
         self._effort = effort
+        self._looks_cut = looks_cut
 
     async def fetch(self, site: Site | None, url: str, timeout: float) -> Fetched:
         """Fetch a medium.
@@ -185,7 +194,7 @@ class Downloads:
                 "answers with a page or a message, and with no picture",
                 hints=("The address may have expired, or the provider's base URL may be wrong.",),
             )
-        if not data or looks_cut(data):
+        if not data or self._looks_cut(data):
             raise _MayPass(_failed(target, "was cut short", passes=True))
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
         return Fetched(data, media_type or None, target.shown)

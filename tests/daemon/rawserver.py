@@ -16,6 +16,7 @@ import pytest
 
 from daemon.net import Network, NotAnswered
 from daemon.sites import Site
+from handlers.media.wholeness import looks_cut
 from handlers.wire import HttpCall, HttpReply
 
 CAP = 1000
@@ -203,7 +204,8 @@ def _warm_up() -> None:
 
 
 async def _with_network(work: Callable[[Network], Awaitable[Any]], options: dict[str, Any]) -> Any:
-    network = Network(**{"max_answer_bytes": CAP, "max_media_bytes": CAP, **options})
+    usual = {"max_answer_bytes": CAP, "max_media_bytes": CAP, "looks_cut": looks_cut}
+    network = Network(**{**usual, **options})
     try:
         return await work(network)
     finally:

@@ -18,6 +18,7 @@ from daemon.redaction import Secret
 from daemon.sites import Limits, Site
 from handlers.contract import Call, Context, Handler, Json
 from handlers.generate_image import Request
+from handlers.media.wholeness import looks_cut
 from handlers.providers import find_adapters
 from handlers.wire import Entry
 from tests.builders import Bench
@@ -201,6 +202,7 @@ def _network(bench: Bench, more: Mapping[str, Any]) -> Network:
     given = {
         "max_answer_bytes": CAP,
         "max_media_bytes": CAP,
+        "looks_cut": looks_cut,
         "effort": Effort(sleep=bench.clock.sleep),
         **more,
     }

@@ -1,0 +1,23 @@
+"""Whether a picture is all there."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from daemon.testing import tiny_image
+from handlers.media.wholeness import looks_cut
+
+
+@pytest.mark.parametrize(
+    "data",
+    [tiny_image(form="GIF"), b"\x00\x00\x00\x20ftypisom", b"\x1a\x45\xdf\xa3webm", b""],
+)
+def test_where_the_format_does_not_tell_nothing_is_cut(data: bytes) -> None:
+    assert not looks_cut(data)
+
+
+@given(st.binary(), st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b""]))
+def test_no_bytes_are_too_odd_to_be_judged(data: bytes, beginning: bytes) -> None:
+    assert looks_cut(beginning + data) in (True, False)
