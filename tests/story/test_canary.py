@@ -225,4 +225,4 @@ def test_no_key_in_the_words_of_a_broken_plug_in_is_kept_or_told(
     assert leaks_in_files(root.path) == {}
     assert "cannot use ***" in done.stderr
     codes = [root.wait_result(f"{prompt}.json")["error"]["code"] for prompt in PROMPTS]
-    assert codes == ["internal", "ambiguous_submit", "internal", "internal"]
+    assert codes == ["internal", "internal", "ambiguous_submit", "internal"]
