@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 Json = Any
 """A parsed JSON value: None, bool, int, float, str, list or dict."""
@@ -61,6 +61,8 @@ ErrorCode = Literal[
 Role = Literal["output", "mask", "prepared_input", "poster"]
 Kind = Literal["image", "video"]
 
+Made = TypeVar("Made")
+
 
 class HandlerError(Exception):
     """A failure that a handler or a provider can name. It becomes the `error` of the result.
@@ -100,14 +102,31 @@ class HandlerError(Exception):
 # ---------------------------------------------------------------- values
 
 
+class Earlier(BaseModel):
+    """An artifact of another request, named as an input: `{"from": "cat.json", "artifact": 0}`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    request: str = Field(alias="from", min_length=1, max_length=1000)
+    """The other request's name, in the same folder of the inbox."""
+    artifact: int = Field(0, ge=0)
+    """Which of its artifacts of that role, from 0."""
+    role: Role = "output"
+
+
+Input = str | Earlier
+"""What a request may name as an input: a path under an allowed root, an https address, a data URL,
+or an artifact of another request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Medium:
     """One picture or clip on its way: its bytes, the digest under which they already lie, or the
     address at which a provider has them.
 
-    A handler makes one from bytes, a provider from bytes or an address. What `Context.ask` gives
-    back holds a digest only: the bytes are durable by then, and `Context.keep` takes them from
-    there.
+    A handler makes one from bytes, a provider from bytes or an address. What `Context.ask` and
+    `Context.read` give back holds a digest only: the bytes are durable by then, and `Context.keep`
+    and `Context.work` take them from there.
     """
 
     data: bytes | None = None
@@ -117,6 +136,9 @@ class Medium:
     url: str | None = None
     """Where it is to be fetched: an address, or a path of the provider's own. The key goes along
     to the provider's own origin, and nowhere else."""
+    recipe: str | None = None
+    """Of what it was made here, and how: this tells one call from another, and not the bytes,
+    which the next version of an encoder may write otherwise for the same picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +205,9 @@ class Outcome:
     warnings: tuple[str, ...] = ()
     references: tuple[Mapping[str, Json], ...] = ()
     """Media that could not be brought home, each with its reference and the reason."""
+    left_out: tuple[str, ...] = ()
+    """Inputs of the call, as "mask", that the provider does not take and that did not go along. A
+    provider only leaves out what a handler can make up for."""
 
 
 # ---------------------------------------------------------------- handlers
@@ -211,8 +236,38 @@ class Context(Protocol):
     several may be under way at once.
     """
 
-    async def ask(self, step: str, call: Call) -> Outcome:
+    max_pixels: int
+    """Width times height of the largest picture that may be decoded."""
+
+    async def read(self, step: str, source: Input) -> Medium:
+        """Have an input at hand: a file, an address, or an artifact of another request.
+
+        It is read once: what is given back is the same at every run of this job, whatever becomes
+        of the file meanwhile. Its bytes are as they were found, and nobody looked into them. (A
+        data URL is in the request already; `handlers.media.inputs` takes it from there.)
+
+        Raises:
+            HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
+                `download_failed`, `dependency_failed`.
+        """
+        ...
+
+    async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
+        """Run a function in a worker thread, with the bytes of some media as its arguments.
+
+        It is no step: it is run again whenever the handler is, so it has no effects and always
+        gives the same.
+        """
+        ...
+
+    async def ask(self, step: str, call: Call, *otherwise: Call) -> Outcome:
         """Have the provider answer a call, once.
+
+        Args:
+            step: the name of this step.
+            call: what is wanted.
+            otherwise: the same by other operations: the first that the provider can do is asked
+                for.
 
         Raises:
             HandlerError: the provider refused or failed, in this run or in a recorded one.
