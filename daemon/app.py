@@ -31,9 +31,10 @@ from daemon.errors import LogCorrupt, LogFailed
 from daemon.eventlog import EventLog, FileEventLog
 from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
 from daemon.exchange import Workbench
-from daemon.gallery import Describe, Gallery
+from daemon.gallery import Describe, Gallery, Sign
 from daemon.gates import Gates
 from daemon.housekeeping import clean_staging, make_folders, sweep
+from daemon.inputs import Inputs
 from daemon.intake import Intake
 from daemon.locks import RootLock
 from daemon.looking import Looker
@@ -191,7 +192,9 @@ class App:
             paused=state.paused,
             resumed=self._resumed,
         )
-        gallery = Gallery(settings.root, settings.output, media_staging, blobs, _decoder(settings))
+        gallery = Gallery(
+            settings.root, settings.output, media_staging, blobs, _decoder(settings), _signer()
+        )
         sweep(state, log, blobs, gallery)
         services = self._services(log, blobs, disk, gallery)
         roster = services.roster
@@ -217,6 +220,7 @@ class App:
     def _services(self, log: EventLog, blobs: BlobStore, disk: Disk, gallery: Gallery) -> Services:
         """What the runs of all jobs share."""
         settings, clock = self._settings, self._clock
+        network = _network(settings)
         return Services(
             settings=settings,
             clock=clock,
@@ -226,7 +230,8 @@ class App:
             gallery=gallery,
             workbench=Workbench(max(2, os.cpu_count() or 2)),
             gates=Gates(settings.provider_concurrency, clock),
-            network=_network(settings),
+            network=network,
+            inputs=Inputs(settings, self._state, log.get, blobs, network),
             roster=roster_of(settings, self._plugins, clock),
             stopping=asyncio.Event(),
         )
@@ -374,6 +379,13 @@ def _decoder(settings: Settings) -> Describe:
     from handlers.media.decoding import describe
 
     return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
+
+
+def _signer() -> Sign:
+    """What has saved files tell how they were made."""
+    from handlers.media.provenance import signed
+
+    return partial(signed, by=f"darkroom {version('darkroomd')}")
 
 
 @contextlib.contextmanager

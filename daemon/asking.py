@@ -5,7 +5,7 @@ sending it. Whatever comes back is durable before anything is done with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -74,8 +74,8 @@ class Asker:
         """Steps that a provider took and works on."""
         self.warnings: list[str] = []
 
-    async def ask(self, step: str, call: Call) -> Outcome:
-        """Have a call answered, as `Context.ask`.
+    async def ask(self, step: str, calls: Sequence[Call]) -> Outcome:
+        """Have the first call answered that the provider can do, as `Context.ask`.
 
         Raises:
             DryRun: nobody is to be asked.
@@ -85,6 +85,7 @@ class Asker:
         name = self._journal.provider_of(step) or stream.job.provider
         name = name or roster.default(self._request.task)
         self.provider = name
+        call = self._chosen(step, name, calls)
         if self._request.envelope.dry_run:
             roster.service(name, call.operation)
             self.warnings.append(f"dry run: {name} would have been asked to {call.operation}")
@@ -101,6 +102,16 @@ class Asker:
         self.outcomes[step] = known
         self.model = known.model or self.model
         return known
+
+    def _chosen(self, step: str, name: str, calls: Sequence[Call]) -> Call:
+        """The call by which the step was asked for before, or the first that the provider can do;
+        the last where it can do none, and then that one is refused."""
+        *firsts, last = calls
+        if not firsts:
+            return last
+        asked = self._journal.operation_of(step)
+        able = [asked] if asked is not None else self._with.roster.service(name).provider.operations
+        return next((call for call in firsts if call.operation in able), last)
 
     async def progress(self, message: str, fraction: float | None) -> None:
         """Tell how far it is; at most one every few seconds is written."""

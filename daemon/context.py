@@ -6,20 +6,25 @@ This is why a handler survives a crash without knowing it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
 
 from daemon.asking import Asker
 from daemon.decisions import Run
 from daemon.errors import Conflict, Problem
-from daemon.events import ArtifactSaved
+from daemon.events import ArtifactSaved, InputRead
+from daemon.gallery import Origin
+from daemon.inputs import Found
 from daemon.journal import GOES_ON, MAY_BE_BILLED, Journal
 from daemon.recording import unbroken
+from daemon.redaction import SIEVE
 from daemon.requests import Request
 from daemon.services import Services
 from daemon.streams import Over, Stream
-from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome, Role
+from handlers.contract import Artifact, Call, HandlerError, Input, Made, Medium, Outcome, Role
 
 
 class JournaledContext:
@@ -43,6 +48,8 @@ class JournaledContext:
         self._kept: dict[str, Artifact | None] = {}
         self._stems = {PurePosixPath(artifact.path).stem for artifact in journal.saved.values()}
         self._warnings: list[str] = []
+        self._dry = request.envelope.dry_run
+        self.max_pixels = services.settings.max_pixels
         self.saving: set[asyncio.Task[Any]] = set()
         """What is being made: whatever happens, each is recorded or removed again."""
         self._asker = Asker(request, journal, self._live, self.saving, services)
@@ -50,9 +57,30 @@ class JournaledContext:
 
     # ------------------------------------------------------------ what handlers call
 
-    async def ask(self, step: str, call: Call) -> Outcome:
+    async def read(self, step: str, source: Input) -> Medium:
         self._enter(step)
-        return await self._asker.ask(step, call)
+        self._stream.flush()
+        known = self._journal.read(step, self._stream.job)
+        if known is None or not self._with.blobs.path(known.sha256).exists():
+            known = await unbroken(self._read(step, source), self.saving)
+        self._warnings += known.warnings
+        return Medium(sha256=known.sha256, media_type=known.media_type)
+
+    async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
+        blobs = self._with.blobs
+
+        def work() -> Made:
+            held = (
+                medium.data if medium.data is not None else blobs.get(medium.sha256 or "")
+                for medium in media
+            )
+            return function(*held)
+
+        return await self._with.workbench.run(work)
+
+    async def ask(self, step: str, call: Call, *otherwise: Call) -> Outcome:
+        self._enter(step)
+        return await self._asker.ask(step, (call, *otherwise))
 
     async def keep(
         self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
@@ -61,6 +89,8 @@ class JournaledContext:
         self._stream.flush()
         self._kept[step] = None
         artifact: Artifact | None = self._journal.saved.get(step)
+        if artifact is None and self._dry:
+            return await self._would_keep(medium, role)
         if artifact is None:
             artifact = await unbroken(self._save(step, medium, prefix, role), self.saving)
         self._kept[step] = artifact
@@ -145,12 +175,51 @@ class JournaledContext:
             raise ValueError(f"the handler used the step {step!r} twice")
         self._steps.add(step)
 
+    # ------------------------------------------------------------ reading
+
+    async def _read(self, step: str, source: Input) -> InputRead:
+        """Find an input, and have it lie durable before anybody works with it."""
+        envelope, blobs = self._request.envelope, self._with.blobs
+        timeout = envelope.timeout or self._with.settings.call_timeout
+        found: Found = await self._with.inputs.find(source, self._live().job, timeout)
+        digest = await self._with.disk.patiently(partial(blobs.put, found.data))
+        event = InputRead(
+            step,
+            SIEVE.text(found.source),
+            digest,
+            len(found.data),
+            found.media_type,
+            found.warnings,
+        )
+        try:
+            await self._live().write(event)
+        except (Conflict, HandlerError, Over):  # no event will ever name it
+            blobs.release(digest)
+            await asyncio.to_thread(blobs.drop, [digest])
+            raise
+        blobs.release(digest)
+        return event
+
     # ------------------------------------------------------------ keeping
+
+    async def _would_keep(self, medium: Medium, role: Role) -> Artifact:
+        """What a dry run comes to instead of a file."""
+        gallery = self._with.gallery
+        described = await self._with.workbench.run(lambda: gallery.describe(medium))
+        what, digest, size, _ = described
+        self.warn(
+            f"dry run: a picture of {what.width} x {what.height} would have been saved, as {role}"
+        )
+        return Artifact("", role, what.kind, what.media_type, size, digest, what.width, what.height)
 
     async def _save(self, step: str, medium: Medium, prefix: str, role: Role) -> Artifact:
         envelope, gallery = self._request.envelope, self._with.gallery
-        stem, number = self._stem(envelope.prefix or prefix)
-        described = await self._with.workbench.run(lambda: gallery.describe(medium))
+        chosen = envelope.prefix
+        if chosen is not None and role != "output":
+            chosen = f"{chosen}-{role.partition('_')[0]}"
+        stem, number = self._stem(chosen or prefix)
+        origin = self._origin(role) if self._with.settings.provenance else None
+        described = await self._with.workbench.run(lambda: gallery.describe(medium, origin))
         artifact = await self._with.disk.patiently(
             lambda: gallery.save(medium, described, self._request.folder, stem, role)
         )
@@ -160,6 +229,20 @@ class JournaledContext:
             await asyncio.to_thread(gallery.remove, artifact)
             raise
         return artifact
+
+    def _origin(self, role: Role) -> Origin:
+        """How a file of this job came to be, for the file itself to tell."""
+        raw = self._request.raw
+        made = self._asker.provider if role == "output" else None
+        return {
+            "task": self._request.task,
+            "job": self._stream.job.id,
+            "role": role,
+            "provider": made,
+            "model": self._asker.model if made is not None else None,
+            "prompt": raw.get("prompt") if role == "output" else None,
+            "seed": raw.get("seed") if made is not None else None,
+        }
 
     def _stem(self, prefix: str) -> tuple[str, int]:
         """A name that no artifact of this job has or had, and its number: the first free one from

@@ -212,6 +212,20 @@ class JobCancelled(JobEnded):
 
 
 @dataclass(frozen=True, slots=True)
+class InputRead(Event):
+    """An input of the job is at hand, as a blob that is durable already: whatever becomes of its
+    `source` (a path or an address, shortened), the job goes on with these bytes."""
+
+    TYPE: ClassVar[str] = "darkroom.input.read.v1"
+    step: str
+    source: str
+    sha256: str
+    bytes: int
+    media_type: str | None
+    warnings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderRequested(Event):
     """A call is about to leave. `digest` is the SHA-256 of what is asked for, inputs included;
     with an `idempotency_key` the provider does a call that comes twice once."""
@@ -242,6 +256,7 @@ class ProviderAccepted(Event):
     model: str | None
     usage: Mapping[str, Json] | None
     warnings: Sequence[str]
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +268,8 @@ class ProviderProgressed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProviderAnswered(Event):
-    """What came back: media (each a blob, durable before this line), or an error."""
+    """What came back: media (each a blob, durable before this line), or an error. `left_out` names
+    the inputs that did not go along."""
 
     TYPE: ClassVar[str] = "darkroom.provider.answered.v1"
     step: str
@@ -265,6 +281,7 @@ class ProviderAnswered(Event):
     warnings: Sequence[str]
     usage: Mapping[str, Json] | None
     error: Mapping[str, Json] | None
+    left_out: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,16 +13,39 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from daemon.blobs import BlobStore
 from daemon.files import folder_beneath, publish, write_durable
-from handlers.contract import Artifact, Description, HandlerError, Medium, Role
+from handlers.contract import Artifact, Description, HandlerError, Json, Medium, Role
 
 Describe = Callable[[bytes], Description]
+
+Origin = Mapping[str, Json]
+"""How a file came to be: task, job, provider, model, prompt, seed; None where it does not apply."""
+
+Sign = Callable[[bytes, Description, Origin], bytes]
+"""A file that tells its origin itself, with the same picture; or as it was, where it cannot."""
 
 _NAME = re.compile(r"-(?P<job>[0-9A-Z]{26})-(?P<number>\d+)\.[a-z0-9]+$")
 
 FOLDERS = {"image": "images", "video": "videos"}
+ROLE_FOLDERS: Mapping[Role, str] = {
+    "mask": "images/masks",
+    "prepared_input": "images/outpaint_inputs",
+}
+"""Where what is no output goes."""
+
+
+class Described(NamedTuple):
+    """A medium that was looked at, and is ready to be saved."""
+
+    description: Description
+    sha256: str
+    size: int
+    """In bytes."""
+    data: bytes | None = None
+    """What to save instead of the medium itself."""
 
 
 class Gallery:
@@ -34,31 +57,50 @@ class Gallery:
         staging: where files are made, on the output root's filesystem.
         blobs: where media lie that a provider answered with.
         describe: the decoder: what some bytes are, under limits.
+        sign: has a file tell its origin; none does, if left out.
     """
 
     def __init__(
-        self, root: Path, output: Path, staging: Path, blobs: BlobStore, describe: Describe
+        self,
+        root: Path,
+        output: Path,
+        staging: Path,
+        blobs: BlobStore,
+        describe: Describe,
+        sign: Sign | None = None,
     ) -> None:
         self._root = root
         self._output = output
         self._staging = staging
         self._blobs = blobs
         self._describe = describe
+        self._sign = sign
 
-    def describe(self, medium: Medium) -> tuple[Description, str, int]:
-        """Decode a medium: what it is, its SHA-256, and how many bytes.
+    def describe(self, medium: Medium, origin: Origin | None = None) -> Described:
+        """Decode a medium: what it is, and what of it is to be saved.
+
+        Args:
+            medium: with its bytes, or the digest under which they lie.
+            origin: what the file is to tell of how it came to be, if anything.
 
         Raises:
             HandlerError: `unreadable_media`.
         """
         data = medium.data if medium.data is not None else self._blobs.get(medium.sha256 or "")
+        description = self._describe(data)
+        signed = data
+        if self._sign is not None and origin is not None:
+            signed = self._sign(data, description, origin)
+        if signed != data:
+            digest = hashlib.sha256(signed).hexdigest()
+            return Described(description, digest, len(signed), signed)
         digest = medium.sha256 or hashlib.sha256(data).hexdigest()
-        return self._describe(data), digest, len(data)
+        return Described(description, digest, len(data))
 
     def save(
         self,
         medium: Medium,
-        described: tuple[Description, str, int],
+        described: Described,
         folder: str | None,
         stem: str,
         role: Role,
@@ -76,10 +118,11 @@ class Gallery:
             HandlerError: `forbidden_path`: the way there is no folder, or a link.
             OSError: it could not be written.
         """
-        description, digest, size = described
-        folders = tuple((FOLDERS[description.kind] if folder is None else folder).split("/"))
+        description, digest, size, data = described
+        usual = ROLE_FOLDERS.get(role, FOLDERS[description.kind])
+        folders = tuple((usual if folder is None else folder).split("/"))
         parts = tuple(part for part in (*folders, stem + description.extension) if part)
-        staged = self._stage(medium, stem)
+        staged = self._stage(medium if data is None else Medium(data), stem)
         try:
             self._output.mkdir(parents=True, exist_ok=True)  # somebody may have removed it
             publish(staged, self._output, parts, make=True)

@@ -22,7 +22,7 @@ from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 2
+FORMAT = 3
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """
@@ -274,7 +274,10 @@ def _put(
 def _job(body: bytes) -> Job:
     job = Job(*from_json(body))
     return job._replace(
-        journal=tuple(job.journal), hold=tuple(job.hold), matched=tuple(job.matched)
+        journal=tuple(job.journal),
+        hold=tuple(job.hold),
+        matched=tuple(job.matched),
+        inputs=tuple(job.inputs),
     )
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
+from daemon.errors import RESUMES
 from daemon.events import (
     ArtifactSaved,
     Event,
+    InputRead,
     JobAccepted,
     JobCancelled,
     JobCancelRequested,
@@ -84,6 +86,8 @@ class Job(NamedTuple):
     """Names other than its own that it answers as well; no event of its own stream says so."""
     released: int = 0
     """The sequence of the last `job.retrying`, or 0: failures from before it bind nobody."""
+    inputs: tuple[str, ...] = ()
+    """Those of `hold` that it read: they can be read again, unless it goes on with a call."""
 
     @property
     def ended(self) -> bool:
@@ -158,18 +162,31 @@ def _again(job: Job, sequence: int, event: JobRetryRequested) -> _Change:
         "error": None,
         "last": 0,
     }
-    fresh = {"journal": (), "hold": (), "number_before": job.number}
+    fresh = {"journal": (), "hold": (), "inputs": (), "number_before": job.number}
     return {**change, **fresh} if event.fresh else change
 
 
-def _ended(_: Job, sequence: int, event: JobEnded) -> _Change:
+def _ended(job: Job, sequence: int, event: JobEnded) -> _Change:
     change: _Change = {
         "status": _ENDS.get(type(event), "failed"),
         "last": sequence,
         "error": event.error["code"] if event.error is not None else None,
         "due": None,
     }
-    return {**change, "hold": ()} if isinstance(event, JobSucceeded) else change
+    if isinstance(event, JobSucceeded):
+        return {**change, "hold": (), "inputs": ()}
+    if change["error"] in RESUMES:
+        return change
+    answered = tuple(digest for digest in job.hold if digest not in job.inputs)
+    return {**change, "hold": answered, "inputs": ()}
+
+
+def _read(job: Job, sequence: int, event: InputRead) -> _Change:
+    change: _Change = {"journal": (*job.journal, sequence)}
+    if event.sha256 in job.hold:
+        return change
+    held = {"hold": (*job.hold, event.sha256), "inputs": (*job.inputs, event.sha256)}
+    return {**change, **held}
 
 
 def _requested(job: Job, sequence: int, _: ProviderRequested) -> _Change:
@@ -178,8 +195,10 @@ def _requested(job: Job, sequence: int, _: ProviderRequested) -> _Change:
 
 def _answered(job: Job, sequence: int, event: ProviderAccepted | ProviderAnswered) -> _Change:
     media = (medium.get("sha256") for medium in event.media)
-    new = dict.fromkeys(digest for digest in media if digest and digest not in job.hold)
-    return {"journal": (*job.journal, sequence), "hold": (*job.hold, *new)}
+    named = dict.fromkeys(digest for digest in media if digest)
+    new = (digest for digest in named if digest not in job.hold)
+    read = tuple(digest for digest in job.inputs if digest not in named)
+    return {"journal": (*job.journal, sequence), "hold": (*job.hold, *new), "inputs": read}
 
 
 def _saved(job: Job, sequence: int, event: ArtifactSaved) -> _Change:
@@ -194,6 +213,7 @@ _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobSucceeded: _ended,
     JobFailed: _ended,
     JobCancelled: _ended,
+    InputRead: _read,
     ProviderRequested: _requested,
     ProviderAccepted: _answered,
     ProviderAnswered: _answered,

@@ -16,6 +16,7 @@ from daemon.decisions import Run
 from daemon.errors import RESUMES, Problem, error_of, problem_of
 from daemon.events import (
     ArtifactSaved,
+    InputRead,
     JobRetrying,
     ProviderAccepted,
     ProviderAnswered,
@@ -113,6 +114,8 @@ class Journal:
     """The recorded steps of one job, the newest of each name."""
 
     asks: dict[str, _Ask] = field(default_factory=dict)
+    inputs: dict[str, tuple[int, InputRead]] = field(default_factory=dict)
+    """What was read, with the sequence of the event."""
     saved: dict[str, Artifact] = field(default_factory=dict)
     tries: list[Tried] = field(default_factory=list)
 
@@ -122,6 +125,8 @@ class Journal:
         journal = cls()
         for recorded in events:
             match recorded.event:
+                case InputRead() as event:
+                    journal.inputs[event.step] = recorded.sequence, event
                 case ProviderRequested() as event:
                     journal.asks[event.step] = _Ask(recorded.sequence, event)
                 case ProviderAccepted() as event if event.step in journal.asks:
@@ -172,6 +177,19 @@ class Journal:
         if ask.is_ambiguous and not (released or on_ambiguous == "retry"):
             raise error_of(ask.error) if ask.error else lost_answer(ask.requested.provider)
         return None
+
+    def read(self, step: str, job: Job) -> InputRead | None:
+        """What an input was when it was read first. After a retry by hand it is read again, for
+        it may have been mended; unless the job goes on with a call that it went along with."""
+        sequence, event = self.inputs.get(step, (0, None))
+        goes_on = any(ask.is_done or ask.is_under_way for ask in self.asks.values())
+        return event if goes_on or sequence > job.retried else None
+
+    def operation_of(self, step: str) -> str | None:
+        """By which operation a step was asked for, if somebody took or answered it."""
+        ask = self.asks.get(step)
+        bound = ask is not None and (ask.is_done or ask.is_under_way)
+        return ask.requested.operation if ask is not None and bound else None
 
     def provider_of(self, step: str) -> str | None:
         """Who took or answered a step, if somebody did: the one to go on with."""
@@ -236,6 +254,8 @@ def digest_of_call(call: Call) -> str:
 
 def _digest_of(medium: Medium) -> str | None:
     data = medium.data
+    if medium.recipe is not None:
+        return medium.recipe
     return hashlib.sha256(data).hexdigest() if data is not None else medium.sha256 or medium.url
 
 
@@ -248,6 +268,7 @@ def taken_by(provider: str, since: str, accepted: ProviderAccepted) -> Taken:
         model=accepted.model,
         usage=accepted.usage,
         warnings=tuple(accepted.warnings),
+        left_out=tuple(accepted.left_out),
     )
     return Taken(provider, since, ticket, outcome)
 
@@ -263,6 +284,7 @@ def outcome_of(answered: ProviderAnswered) -> Outcome:
         usage=answered.usage,
         warnings=tuple(answered.warnings),
         references=tuple(answered.references),
+        left_out=tuple(answered.left_out),
     )
 
 

@@ -89,6 +89,7 @@ class Recorder:
             model=_sifted_text(outcome.model),
             usage=SIEVE.json(outcome.usage),
             warnings=[SIEVE.text(one) for one in outcome.warnings or warnings],
+            left_out=list(outcome.left_out),
         )
         await self._write(accepted, digests, hold=paid)
         now = rfc3339(self._with.clock.now())
@@ -123,6 +124,7 @@ class Recorder:
             warnings=[SIEVE.text(warning) for warning in outcome.warnings],
             usage=SIEVE.json(outcome.usage),
             error=error,
+            left_out=list(outcome.left_out),
         )
         await self._write(answered, digests, hold=hold)
         if failure is not None:

@@ -12,6 +12,7 @@ from daemon.eventlog import EventLog
 from daemon.exchange import Workbench
 from daemon.gallery import Gallery
 from daemon.gates import Gates
+from daemon.inputs import Inputs
 from daemon.net import Network
 from daemon.roster import Roster
 from daemon.settings import Settings
@@ -30,6 +31,7 @@ class Services:
     workbench: Workbench
     gates: Gates
     network: Network
+    inputs: Inputs
     roster: Roster
     stopping: asyncio.Event
     """Set when nothing new may be sent."""

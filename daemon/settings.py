@@ -8,11 +8,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from daemon.errors import UsageError
+
+
+def _paths(value: object) -> object:
+    """Several paths as one variable has them, with colons between them, as in $PATH."""
+    return tuple(filter(None, value.split(os.pathsep))) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -22,6 +27,14 @@ class Settings(BaseModel):
 
     root: Path = Field(Path(), description="The folder everything lives under.")
     output_root: Path | None = Field(None, description="Where media go, if not to tmp/.")
+    input_roots: Annotated[tuple[Path, ...], BeforeValidator(_paths)] = Field(
+        (),
+        description="Folders, besides inbox/ and the output root, whose files requests may name as "
+        "inputs; with colons between them.",
+    )
+    provenance: bool = Field(
+        True, description="Whether saved pictures say in themselves how they were made."
+    )
     provider: str | None = Field(
         None, description="Who serves a request that names no provider; chosen, if not set."
     )
@@ -64,6 +77,11 @@ class Settings(BaseModel):
     )
     segment_bytes: int = Field(64 << 20, ge=1024, description="Where a segment of the log ends.")
     free_floor: int = Field(64 << 20, ge=0, description="Bytes that stay free on the disk.")
+
+    @property
+    def readable(self) -> tuple[Path, ...]:
+        """The folders whose files requests may name as inputs."""
+        return (self.inbox, self.output, *self.input_roots)
 
     @property
     def inbox(self) -> Path:
@@ -132,9 +150,11 @@ def load_settings(
         output = settings.output_root
         if output is not None:  # relative to the root, as every path of ours
             output = (root / output.expanduser()).resolve()
+        roots = tuple((root / one.expanduser()).resolve() for one in settings.input_roots)
     except RuntimeError as error:  # no such user as in ~somebody
         raise UsageError(str(error).lower()) from None
-    return settings.model_copy(update={"root": root, "output_root": output})
+    update = {"root": root, "output_root": output, "input_roots": roots}
+    return settings.model_copy(update=update)
 
 
 def variable_of(name: str) -> str:

@@ -33,6 +33,7 @@ from daemon.events import (
 from daemon.exchange import Workbench
 from daemon.gallery import Gallery
 from daemon.gates import Gates
+from daemon.inputs import Inputs
 from daemon.jobs import Job
 from daemon.journal import Journal
 from daemon.lines import compact
@@ -292,6 +293,7 @@ class Bench:
             workbench=self.workbench,
             gates=Gates(self.settings.provider_concurrency, self.clock),
             network=self.network,
+            inputs=Inputs(self.settings, self.state, self.log.get, self.blobs, self.network),
             roster=self.roster,
             stopping=asyncio.Event(),
         )

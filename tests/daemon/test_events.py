@@ -86,6 +86,7 @@ def test_the_names_of_types_are_those_of_the_protocol() -> None:
         "job.succeeded",
         "job.failed",
         "job.cancelled",
+        "input.read",
         "provider.requested",
         "provider.progressed",
         "provider.accepted",
