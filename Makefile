@@ -6,7 +6,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check test-slow bench soak docs format clean
+.PHONY: help setup run test check test-slow bench soak gallery docs format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 14
@@ -44,6 +44,9 @@ bench: setup .venv/.bench  ## measure it beside a bare loop and huey; writes doc
 
 soak: setup  ## an hour of steady load (MINUTES=60): flat memory, nothing lost
 	@$(BIN)/python -m tests.bench.steady --minutes $(MINUTES)
+
+gallery: setup  ## every task and mode by the embedded stand-in, on one sheet
+	@$(BIN)/python docs/make_gallery.py
 
 docs: setup  ## write what the docs say of commands and settings
 	$(BIN)/python docs/make_docs.py

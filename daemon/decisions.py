@@ -295,7 +295,7 @@ def _cancelled(job: Job, run: Run) -> Event:
 
 def _ended(kind: type[JobEnded], job: Job, run: Run, problem: Problem | None) -> JobEnded:
     return kind(
-        provider=run.provider or job.provider or None,
+        provider=run.provider or (None if kind is JobSucceeded else job.provider or None),
         model=run.model,
         artifacts=list(run.artifacts),
         references=list(run.references),

@@ -217,11 +217,14 @@ class _Validation:
 
     def _model(self, model: type[BaseModel], values: dict[str, Json]) -> BaseModel | None:
         try:
-            return model.model_validate(values)
+            made = model.model_validate(values)
         except ValidationError as error:
             for one in error.errors(include_url=False, include_context=False):
                 self._translate(model, one["loc"], one["type"], one["msg"])
             return None
+        for name, message in made.faults() if isinstance(made, TaskRequest) else ():
+            self._fault(self.typed.get(name, name), message)
+        return made
 
     def _translate(
         self, model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str
@@ -266,6 +269,8 @@ def _there(value: Json, place: tuple[int | str, ...]) -> list[int | str]:
     """As much of a place as is in the value; behind it pydantic names branches of a type."""
     found: list[int | str] = []
     for part in place:
+        if isinstance(value, str):  # of which a number would pick a sign
+            break
         try:
             value = value[part]
         except (LookupError, TypeError):

@@ -26,7 +26,7 @@ from handlers.wire import Adapter, Provider
 
 STAND_IN = "local"
 
-_KINDS = {"edit_image": "edit", "mask_inpaint": "edit", "generate_video": "video"}
+_KINDS = {"edit_image": "edit", "outpaint_image": "edit", "generate_video": "video"}
 _PLACEHOLDERS = {"image": "image-model", "edit": "image-edit-model", "video": "video-model"}
 
 _log = structlog.get_logger(__name__)

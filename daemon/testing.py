@@ -1,14 +1,15 @@
 """Doubles that are shipped, for the tests of darkroom and of whoever extends it.
 
 `MemoryEventLog` passes the same contract suite as the log on disk. `ScriptedProvider` answers from
-a list and counts what it was asked. `FrozenClock` moves only when told.
+a list and counts what it was asked, `ScriptedContext` does so for a handler. `FrozenClock` moves
+only when told.
 """
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +17,18 @@ from daemon.clock import Clock, rfc3339
 from daemon.eventlog import Append, LogFront
 from daemon.events import Event, LogOpened, Recorded
 from daemon.lines import NO_HASH, decode, draft, encode
-from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from handlers.contract import (
+    Artifact,
+    Call,
+    Earlier,
+    HandlerError,
+    Input,
+    Json,
+    Made,
+    Medium,
+    Outcome,
+    Role,
+)
 from handlers.wire import AnswersAtOnce, Compute, Effect
 
 
@@ -185,3 +197,62 @@ def fail_with(error: HandlerError) -> Script:
         raise error
 
     return script
+
+
+@dataclass
+class ScriptedContext:
+    """A context without a daemon: it answers from a script, and remembers what it was asked.
+
+    Args:
+        files: what there is to be read, by path or address; by its name of an earlier request.
+        scripts: what asks come to, one after the other; after the last one each gets a tiny
+            picture.
+        can: the operations of the provider that is asked.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    scripts: list[Script] = field(default_factory=list)
+    can: frozenset[str] = frozenset({"generate_image", "edit_image"})
+    max_pixels: int = 40_000_000
+    calls: list[Call] = field(default_factory=list)
+    kept: list[tuple[str, Role, bytes]] = field(default_factory=list)
+    """Of each artifact how its name begins, its role, and its bytes."""
+    warnings: list[str] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)
+
+    async def read(self, step: str, source: Input) -> Medium:
+        self._enter(step)
+        name = source.request if isinstance(source, Earlier) else source
+        if name not in self.files:
+            raise HandlerError("file_not_found", f"{name} cannot be read: there is no such file")
+        return Medium(self.files[name])
+
+    async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
+        return function(*(medium.data for medium in media))
+
+    async def ask(self, step: str, call: Call, *otherwise: Call) -> Outcome:
+        self._enter(step)
+        calls = (call, *otherwise)
+        chosen = next((one for one in calls if one.operation in self.can), calls[-1])
+        self.calls.append(chosen)
+        script = self.scripts.pop(0) if self.scripts else answer_with(tiny_image())
+        return script(chosen)
+
+    async def keep(
+        self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
+    ) -> Artifact:
+        self._enter(step)
+        data = medium.data or b""
+        self.kept.append((prefix, role, data))
+        return Artifact(f"{prefix}.png", role, "image", "image/png", len(data), "", 1, 1)
+
+    async def progress(self, message: str, fraction: float | None = None) -> None:
+        """Nobody watches."""
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+    def _enter(self, step: str) -> None:
+        if step in self.steps:
+            raise ValueError(f"the handler used the step {step!r} twice")
+        self.steps.append(step)

@@ -9,7 +9,7 @@ Nothing here imports the daemon, and nothing here has a side effect.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
@@ -226,6 +226,11 @@ class TaskRequest(BaseModel):
     """Other spellings of a field: alias -> name."""
     EXAMPLE: ClassVar[Mapping[str, Json]] = MappingProxyType({})
     """A request that works, for the schema and the documentation."""
+
+    def faults(self) -> Iterable[tuple[str, str]]:
+        """What is wrong with the fields as they stand together: each time the name of a field, and
+        what about it."""
+        return ()
 
 
 class Context(Protocol):

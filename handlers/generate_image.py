@@ -12,8 +12,9 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from handlers.contract import Call, Context, HandlerError
-from handlers.media.fields import ImageFields
+from handlers.contract import Call, Context
+from handlers.media.fields import ImageFields, for_provider
+from handlers.media.keeping import keep_all
 
 
 class Request(ImageFields):
@@ -34,13 +35,5 @@ class Request(ImageFields):
 
 async def run(request: Request, context: Context) -> None:
     """Ask once, keep everything that came back."""
-    fields = request.model_dump(exclude_none=True, exclude={"task", "mode"})
-    outcome = await context.ask("generate", Call("generate_image", fields))
-    if not outcome.media and not outcome.references:
-        raise HandlerError(
-            "no_media",
-            "the provider answered, but with no picture",
-            hints=["Look at the provider's own log; the prompt may have been filtered."],
-        )
-    for number, medium in enumerate(outcome.media, start=1):
-        await context.keep(f"picture {number}", medium, prefix="generated")
+    outcome = await context.ask("generate", Call("generate_image", for_provider(request)))
+    await keep_all(context, outcome, prefix="generated")

@@ -77,9 +77,10 @@ Where there are rounds ({rounds} of them, taking turns), the figures are medians
 |---|---|
 | **bare loop** | one Python process that lists, reads, parses, appends four lines a job to a log and renames the answer in; it checks nothing, chains nothing and survives nothing |
 | **huey** | the fastest durable queue of ten that were measured in Python: SQLite with a write-ahead log and `synchronous=FULL`, tasks that do nothing, one worker that looks every millisecond |
+| **loop over pixels** | the old skill's way: one pixel after the other in Python, each with the window around it; measured on a small piece, and counted up by pixels |
 | **plain read and parse** | a process that parses every line of the same log as JSON, and forgets it |
 
-The requests are dry runs of `generate_image`: everything is checked, logged and answered, and nobody is called.
+The requests are dry runs of `generate_image`, but for those of the last three rows: everything is checked, logged and answered, and nobody is called.
 
 ## The figures
 

@@ -37,6 +37,11 @@ class Scale:
     rest: float = 12.0
     """Seconds it is left alone before its idling is measured: two scans and a bit."""
     idle: float = 60.0
+    side: int = 4096
+    """Of the pictures for which masks are made."""
+    piece: int = 128
+    """Of the piece on which the loop over pixels is measured."""
+    photo: tuple[int, int] = (6000, 4000)
 
 
 QUICK = Scale(
@@ -50,6 +55,9 @@ QUICK = Scale(
     answered=50,
     rest=0.5,
     idle=10.0,
+    side=256,
+    piece=16,
+    photo=(600, 400),
 )
 """Enough to see that all of it works; its figures say nothing."""
 
