@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image, ImageChops, ImageFilter
 
 from handlers.contract import HandlerError
 from handlers.media.frames import Frame
@@ -74,6 +74,37 @@ def new_area(frame: Frame, overlap: int | None = None) -> Image.Image:
     mask = Image.new("L", frame.size, 255)
     mask.paste(0, frame.kept(overlap))
     return mask
+
+
+def fading_area(frame: Frame, overlap: int | None = None) -> Image.Image:
+    """The mask by which the answer to an outpainting is pasted back: 255 where it is new, and going
+    down to 0 over the overlap.
+
+    A `new_area` that is feathered would let what is around the source show through along its rim.
+
+    Args:
+        frame: the source's place.
+        overlap: as for `new_area`; where that is 0, this is.
+
+    Raises:
+        HandlerError: `invalid_request`: nothing of the source would stay.
+    """
+    left, top, right, bottom = frame.box
+    inner_left, inner_top, inner_right, inner_bottom = frame.kept(overlap)
+    across = _fade(frame.size[0], (left, inner_left, inner_right, right))
+    down = _fade(frame.size[1], (top, inner_top, inner_bottom, bottom))
+    columns, rows = (
+        Image.fromarray(levels).resize(frame.size, Image.Resampling.NEAREST)
+        for levels in (across[None, :], down[:, None])
+    )
+    return ImageChops.invert(ImageChops.multiply(columns, rows))
+
+
+def _fade(length: int, stops: tuple[int, int, int, int]) -> NDArray[Any]:
+    """How much of the source stays at each of `length` pixels: 0 up to the first stop, all from the
+    second to the third, 0 from the last."""
+    share = np.interp(np.arange(length) + 0.5, stops, (0, 1, 1, 0))
+    return np.asarray(np.rint(share * share * (3 - 2 * share) * 255), np.uint8)
 
 
 def _surroundings(

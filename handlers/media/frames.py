@@ -134,8 +134,8 @@ def frame_of(extension: Extension, source: Size, max_pixels: int) -> Frame:
     """The frame of a source that is extended.
 
     A target of an aspect ratio is the smallest canvas that holds the source: one side is the
-    source's, the other one is rounded to the nearest whole pixel, a half down. Where new pixels cannot be
-    halved around the source, the odd one goes to the right or to the bottom.
+    source's, the other one is rounded to the nearest whole pixel, a half down. Where new pixels
+    cannot be halved around the source, the odd one goes to the right or to the bottom.
 
     Args:
         extension: what was asked for.
@@ -146,9 +146,8 @@ def frame_of(extension: Extension, source: Size, max_pixels: int) -> Frame:
         HandlerError: `invalid_request`: the target is smaller than the source, or just as large;
             `too_large`: the canvas has too many pixels.
     """
-    frame = Frame(
-        source, *(extension.added if any(extension.added) else _around(extension, source))
-    )
+    added = extension.added
+    frame = Frame(source, *(added if any(added) else _around(extension, source)))
     width, height = frame.size
     if frame.size == source:
         raise _nothing(f"the source has the target's size already, {_by(source)}")
@@ -178,12 +177,13 @@ def _around(extension: Extension, source: Size) -> Box:
 
 
 def _target(extension: Extension, source: Size) -> Size:
-    size, ratio = _pair(extension, "size"), _pair(extension, "aspect_ratio")
-    if size is not None or ratio is None:
-        return size or source
-    (width, height), (across, down) = source, ratio
+    size = _pair(extension, "size")
+    if size is not None:
+        return size
+    (width, height), (across, down) = source, _pair(extension, "aspect_ratio") or source
     as_wide = width, _rounded(width * down, across)
     as_tall = _rounded(height * across, down), height
+    # The smaller one of those that hold the source.
     return min(as_wide, as_tall, key=lambda size: (size[0] < width or size[1] < height, size))
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from handlers.contract import HandlerError
-from handlers.media.canvas import extended, new_area
+from handlers.media.canvas import extended, fading_area, new_area
 from handlers.media.frames import Extension, Frame, frame_of
 from handlers.media.painting import paint
 
@@ -256,6 +256,27 @@ def test_new_area_and_source_cover_the_canvas(frame: Frame, overlap: int | None)
     assert (mask[outside] == 255).all()
     assert set(np.unique(mask)) <= {0, 255}
     assert (mask == 0).any()
+
+
+def test_a_fade_goes_over_the_overlap() -> None:
+    fade = np.asarray(fading_area(Frame((8, 2), left=2), overlap=4))
+    assert fade.tolist() == [[255, 255, 244, 174, 81, 11, 0, 0, 0, 0]] * 2
+
+
+@settings(max_examples=60, deadline=None)
+@given(FRAMES, st.integers(0, 2))
+def test_a_fade_is_whole_in_the_new_area_and_nothing_beyond_the_overlap(
+    frame: Frame, overlap: int
+) -> None:
+    """So that what is around the source shows nowhere, and what stays of it is untouched."""
+    try:
+        fade = np.asarray(fading_area(frame, overlap))
+    except HandlerError:
+        with pytest.raises(HandlerError):
+            new_area(frame, overlap)
+        return
+    assert ((fade == 255) >= (np.asarray(new_area(frame, 0)) == 255)).all()
+    assert ((fade == 0) >= (np.asarray(new_area(frame, overlap)) == 0)).all()
 
 
 def test_a_request_becomes_a_canvas_and_its_mask_of_one_size() -> None:
