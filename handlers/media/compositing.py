@@ -132,11 +132,12 @@ def _blended(above: Levels, below: Levels, weight: Levels) -> Levels:
     float32."""
     over = above[:, 3] * weight.astype(np.float32)
     under = below[:, 3] * (255 - weight.astype(np.float32))
-    total = over + under
-    colours = above[:, :3] * over[:, None] + below[:, :3] * under[:, None]
-    colours /= np.maximum(total, 1)[:, None]  # where both are clear, 0 is what is left
-    blended = np.concatenate([colours, total[:, None] / 255], axis=1)
-    return np.asarray(np.rint(blended), np.uint8)
+    total, blended = over + under, np.empty_like(above)
+    blended[:, 3] = np.rint(total / 255)
+    total = np.maximum(total, 1)  # where both are clear, 0 is what is left
+    for colour in range(3):
+        blended[:, colour] = np.rint((above[:, colour] * over + below[:, colour] * under) / total)
+    return blended
 
 
 def _as(mode: str, picture: Image.Image) -> Image.Image:
