@@ -1,12 +1,14 @@
-"""`make docs`: writes what the documentation says of commands, settings and providers, from their
-own words.
+"""`make docs`: writes what the documentation says of tasks, commands, settings and providers, from
+their own words.
 
-That is all of `docs/commands.md` and `docs/providers.md`, and the table of settings in
-`docs/running.md`.
+That is all of `docs/tasks.md`, `docs/commands.md` and `docs/providers.md`, and the table of
+settings in `docs/running.md`.
 """
 
 from __future__ import annotations
 
+import inspect
+import json
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -17,6 +19,8 @@ from typer.core import TyperCommand
 
 from daemon.cli import COMMANDS, app
 from daemon.settings import Settings, variable_of
+from handlers import find_handlers
+from handlers.contract import Handler
 from handlers.openai_shape.dialects import Dialect
 from handlers.openai_shape.table import DIALECTS
 from handlers.providers.openai import OPTIONS
@@ -36,6 +40,79 @@ What a command says about itself goes to stderr, and what it was asked for to st
 
 Every setting of the daemon is a variable too; [the manual](running.md#settings) lists them.
 """
+
+
+TASKS_INTRODUCTION = """\
+# The tasks
+
+<!-- Made by `make docs` of what the handlers say of themselves; edit handlers/*.py. -->
+
+Every task takes the fields of [the envelope](protocol.md#3-a-request) besides these.
+Other accepted spellings stand in brackets; what has no default is only sent to the provider when \
+it is given, and what is required is marked with a star.
+An *input* is a path, an https address, a data URL, or `{"from": "cat.json"}`: \
+[editing pictures](images.md#what-can-be-named-as-a-picture) tells what of it is read, and what \
+never is.
+`darkroom schema` prints all of it as a JSON Schema.
+"""
+
+INPUTS = {"image", "mask", "reference_images"}
+"""Fields that name inputs."""
+
+
+def tasks_page() -> str:
+    """The whole of `docs/tasks.md`."""
+    found = find_handlers()
+    return "\n".join([TASKS_INTRODUCTION, *(task_section(found[task]) for task in sorted(found))])
+
+
+def task_section(handler: Handler) -> str:
+    """A task: what it does, an example, its fields."""
+    module = inspect.getmodule(handler.request)
+    sentences = re.sub(r"(?<=[.:]) ", "\n", (inspect.getdoc(module) or "").replace("\n", " "))
+    properties = handler.request.model_json_schema()["properties"]
+    rows = [
+        (spellings(handler, name), kind_of_field(name, properties[name]), default(field), told(field))
+        for name, field in handler.request.model_fields.items()
+        if name != "task"
+    ]
+    example = json.dumps(dict(handler.request.EXAMPLE))
+    fields = table(("Field", "Value", "Default", "Meaning"), rows)
+    return f"## {handler.task}\n\n{sentences}\n\n```json\n{example}\n```\n\n{fields}\n"
+
+
+def spellings(handler: Handler, name: str) -> str:
+    """A field and its aliases."""
+    aliases = [alias for alias, of in handler.request.ALIASES.items() if of == name]
+    star = "*" if handler.request.model_fields[name].is_required() else ""
+    return " ".join([f"`{name}`{star}", *(f"[`{alias}`]" for alias in aliases)])
+
+
+def kind_of_field(name: str, schema: dict[str, object]) -> str:
+    """What a field may hold."""
+    if name in INPUTS:
+        return "input" + (", or several" if "array" in json.dumps(schema) else "")
+    branches = schema.get("anyOf", [schema])
+    assert isinstance(branches, list)
+    found = dict.fromkeys(kind for branch in branches for kind in kinds(branch))
+    return ", ".join(found)
+
+
+def kinds(branch: dict[str, object]) -> list[str]:
+    if "enum" in branch or "const" in branch:
+        return [f"`{one}`" for one in branch.get("enum", [branch.get("const")])]  # type: ignore[attr-defined]
+    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "boolean"}
+    return [names.get(str(branch.get("type")), "")] if branch.get("type") in names else []
+
+
+def default(field: FieldInfo) -> str:
+    """What holds where a field is not given."""
+    value = field.default
+    return "" if field.is_required() or value is None else f"`{json.dumps(value)}`"
+
+
+def told(field: FieldInfo) -> str:
+    return (field.description or "").replace("|", "\\|")
 
 
 def commands_page() -> str:
@@ -240,6 +317,7 @@ def heading(title: str) -> str:
 
 def main() -> None:
     """Write the pages."""
+    (DOCS / "tasks.md").write_text(tasks_page())
     (DOCS / "commands.md").write_text(commands_page())
     (DOCS / "providers.md").write_text(providers_page())
     running = DOCS / "running.md"

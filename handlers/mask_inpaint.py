@@ -125,5 +125,7 @@ async def _mask(request: Request, context: Context, source: Medium) -> Medium:
         given = await read(context, "mask", request.mask)
         made = await context.work(partial(mask_of_file, limit, how), source, given)
     else:
-        made = await context.work(partial(mask_of_regions, limit, how, request.drawn()), source)
+        at = "/regions" if request.regions is not None else None
+        draw = partial(mask_of_regions, limit, how, request.drawn(), at)
+        made = await context.work(draw, source)
     return await keep_mask(context, made)

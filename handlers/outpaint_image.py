@@ -21,10 +21,6 @@ from handlers.media.fields import ImageFields, InputField, for_provider
 from handlers.media.frames import Anchor, Extension, Frame, frame_of
 from handlers.media.inputs import read, ready, recipe, tell
 
-_FEATHER = 4
-"""How soft the mask's edge is, in pixels: it lies within the overlap."""
-
-
 class Request(ImageFields):
     """Extend a picture beyond its borders."""
 
@@ -94,6 +90,9 @@ class _Prepared(NamedTuple):
 
     canvas: Medium
     mask: Medium
+    """Of the new area, and of the overlap."""
+    fading: Medium
+    """The same, coming to nothing within the overlap."""
     frame: Frame
     notes: tuple[str, ...]
 
@@ -111,6 +110,7 @@ async def run(request: Request, context: Context) -> None:
         [made.canvas],
         made.mask,
         made.canvas,
+        fading=made.fading,
         keep_outside=request.keep_outside,
         instead=_by_sides(request, made.frame, picture),
     )
@@ -126,8 +126,7 @@ def _by_sides(request: Request, frame: Frame, picture: Medium) -> Call:
 
 
 def _prepare(request: Request, max_pixels: int, data: bytes) -> _Prepared:
-    from handlers.media.canvas import extended, new_area
-    from handlers.media.masks import refined
+    from handlers.media.canvas import extended, fading_area, new_area
     from handlers.media.pictures import encoded, open_picture
 
     picture = open_picture(data, max_pixels=max_pixels)
@@ -135,10 +134,10 @@ def _prepare(request: Request, max_pixels: int, data: bytes) -> _Prepared:
     canvas = extended(
         picture.image, frame, request.mode, bg=request.bg, blur_radius=request.blur_radius
     )
-    mask = refined(new_area(frame), feather=_FEATHER)
     return _Prepared(
         Medium(encoded(canvas, "png"), media_type="image/png", recipe=recipe("a canvas", data)),
-        Medium(encoded(mask, "png"), media_type="image/png", recipe=recipe("its mask", data)),
+        Medium(encoded(new_area(frame), "png"), recipe=recipe("its mask", data)),
+        Medium(encoded(fading_area(frame), "png")),
         frame,
         picture.notes,
     )

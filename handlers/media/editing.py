@@ -29,6 +29,8 @@ class Edit:
     source: Medium | None = None
     """What is pasted back outside of the mask: the first picture as it was, before it was encoded
     to leave."""
+    fading: Medium | None = None
+    """By what it is pasted back; the mask itself, if left out."""
     keep_outside: bool = False
     instead: Call | None = None
     """The same by an operation of its own, for a provider that has one."""
@@ -71,7 +73,8 @@ async def _pasted(
     """One answer, with the source's own pixels outside of the mask. Where the two do not fit the
     answer is kept as it came, for it was paid for."""
     paste = partial(_paste, str(wanted.fields.get("output_format", "png")), context.max_pixels)
-    others = [medium for medium in (wanted.source, wanted.mask) if medium is not None]
+    mask = wanted.fading or wanted.mask
+    others = [medium for medium in (wanted.source, mask) if medium is not None]
     try:
         pasted = await context.work(paste, answer, *others)
     except HandlerError:
@@ -83,16 +86,18 @@ async def _pasted(
 
 def _paste(form: str, max_pixels: int, answer: bytes, source: bytes, mask: bytes) -> Ready:
     """An answer with the source's own pixels outside of the mask, in a format that keeps them."""
-    from handlers.media.compositing import pasted_back
-    from handlers.media.masks import mask_in
-    from handlers.media.pictures import encoded, open_picture
+    from handlers.media.compositing import fitted, pasted_back
+    from handlers.media.pictures import encoded, mask_in, open_picture
+    from handlers.media.toning import toned
 
-    made = open_picture(answer, max_pixels=max_pixels, name="the answer")
-    below = open_picture(source, max_pixels=max_pixels)
-    image, notes = pasted_back(made.image, below.image, mask_in(mask))
+    made = open_picture(answer, max_pixels=max_pixels, name="the answer").image
+    below, where = open_picture(source, max_pixels=max_pixels).image, mask_in(mask)
+    made, notes = fitted(made, below.size)
+    image, _ = pasted_back(toned(made, below, where), below, where)
     if form == "jpeg":
-        form, notes = "png", (*notes, _NO_JPEG)
-    return Ready(Medium(encoded(image, form, lossless=True)), notes)
+        notes.append(_NO_JPEG)
+    data = encoded(image, "webp" if form == "webp" else "png", lossless=True)
+    return Ready(Medium(data), tuple(notes))
 
 
 _NO_JPEG = "saved as PNG: a JPEG could not keep the pixels outside of the mask as they were"

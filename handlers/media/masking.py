@@ -64,15 +64,22 @@ def mask_of_file(max_pixels: int, how: Refinement, picture: bytes, given: bytes)
     size = upright_size(picture, max_pixels=max_pixels)
     opened = open_picture(given, max_pixels=max_pixels, name="mask")
     mask, notes = supplied(opened.image, size, invert=how.invert)
-    check(mask, "the mask")
+    check(mask, "mask")
     mask = refined(mask, expand=how.expand, shrink=how.shrink, feather=how.feather)
     return _made(mask, (*opened.notes, *notes), picture, given)
 
 
 def mask_of_regions(
-    max_pixels: int, how: Refinement, regions: Sequence[Region], picture: bytes
+    max_pixels: int, how: Refinement, regions: Sequence[Region], at: str | None, picture: bytes
 ) -> Masked:
     """A mask that is drawn.
+
+    Args:
+        max_pixels: of the picture, in all.
+        how: the mask is worked over.
+        regions: what it is drawn of.
+        at: the JSON pointer to them, if they stand in a list.
+        picture: the one that it is for.
 
     Raises:
         HandlerError: it is no picture, a region lies outside of it, or nothing or everything would
@@ -81,8 +88,8 @@ def mask_of_regions(
     from handlers.media.masks import check, drawn, refined
     from handlers.media.pictures import upright_size
 
-    mask = drawn(regions, upright_size(picture, max_pixels=max_pixels))
-    check(mask, "the regions")
+    mask = drawn(regions, upright_size(picture, max_pixels=max_pixels), at=at)
+    check(mask, "regions")
     return _made(refined(mask, **asdict(how)), (), picture)
 
 
@@ -101,7 +108,7 @@ def mask_of_selection(
 
     opened = open_picture(picture, max_pixels=max_pixels)
     mask, notes = selected(opened.image, selection)
-    check(mask, "the selection")
+    check(mask, "selection")
     return _made(refined(mask, **asdict(how)), (*opened.notes, *notes), picture)
 
 

@@ -109,6 +109,8 @@ def test_the_installation_installs_a_command_that_runs(tmp_path: Path) -> None:
 
 def test_what_the_docs_say_of_commands_settings_and_providers_is_up_to_date() -> None:
     made = runpy.run_path(str(REPOSITORY / "docs" / "make_docs.py"))
+    tasks = (REPOSITORY / "docs" / "tasks.md").read_text()
+    assert tasks == made["tasks_page"](), "out of date: run `make docs`"
     commands = (REPOSITORY / "docs" / "commands.md").read_text()
     assert commands == made["commands_page"](), "out of date: run `make docs`"
     providers = (REPOSITORY / "docs" / "providers.md").read_text()
@@ -158,9 +160,10 @@ def test_every_event_type_is_documented() -> None:
 def test_every_field_is_documented() -> None:
     shared = names([row[0] for row in rows("Fields that every task takes")])
     assert shared == {*Envelope.model_fields, *Envelope.ALIASES}
-    request = find_handlers()["generate_image"].request
-    own = names([row[0] for row in rows("Fields of `generate_image`")])
-    assert own == {*request.model_fields, *request.ALIASES} - {"task"}
+    tasks = (REPOSITORY / "docs" / "tasks.md").read_text()
+    for task, handler in find_handlers().items():
+        own = names([row[0] for row in rows(f"\n## {task}\n", tasks)])
+        assert own == {*handler.request.model_fields, *handler.request.ALIASES} - {"task"}
 
 
 def test_every_field_that_is_refused_for_now_is_named() -> None:
