@@ -30,8 +30,9 @@ def opened(data: bytes) -> Image.Image:
         HandlerError: `unreadable_media`: it is no picture.
     """
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
-            return picture.convert("L")
+        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+        picture.load()
+        return picture if picture.mode == "L" else picture.convert("L")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise HandlerError("unreadable_media", f"the mask is no picture: {error}") from None
 

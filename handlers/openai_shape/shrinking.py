@@ -117,10 +117,11 @@ def _ways(picture: Image.Image, is_scaled: bool, data: bytes, bounds: Bounds) ->
 def _opened(data: bytes) -> Image.Image:
     """A picture, decoded: RGBA where something of it is transparent, else RGB or grey."""
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
-            if not picture.has_transparency_data:
-                return picture.convert("L" if picture.mode == "L" else "RGB")
-            whole = picture.convert("RGBA")
+        picture = Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP"))
+        picture.load()
+        if not picture.has_transparency_data:
+            return picture if picture.mode in ("L", "RGB") else picture.convert("RGB")
+        whole = picture if picture.mode == "RGBA" else picture.convert("RGBA")
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise _unreadable(error) from None
     return whole if whole.getchannel("A").getextrema() != (255, 255) else whole.convert("RGB")
