@@ -229,10 +229,38 @@ A `base_url` without a path gets `/v1`; one that has a path is taken as it is.
 
 """
 
+PROVIDERS_RULES = """\
+What is marked as unverified stands in no source that was read.
+
+## Masks
+
+A mask of a request is always white where the picture is to be changed; darkroom converts it.
+Where transparent is changed, all that is to be changed even a little (16 of 255, or more) becomes \
+wholly transparent, and all else opaque.
+Where white is changed, grey stays grey.
+Where none is sent, the server works on the whole picture, and darkroom puts back what lies \
+outside of the mask.
+In a chat none is ever sent.
+
+## Pictures that are too large
+
+What fits is sent as it is.
+Where the documentation of a server names a limit, what exceeds it is made to fit, and a warning \
+says how:
+
+1. Too many pixels: it is scaled down.
+2. Too many bytes: it is sent as a JPEG of quality 95 without subsampling; with transparency as a \
+WebP, without loss if that does, else of quality 95.
+3. Still too many: it is scaled down until it fits, and the mask along with the first picture.
+4. Smaller than 64 pixels it is not made: the request fails with `too_large`.
+
+## Options
+"""
+
 MASKS = {
     "alpha": "transparent is changed",
     "white": "white is changed",
-    None: "none",
+    None: "not sent",
 }
 
 
@@ -244,21 +272,17 @@ def providers_page() -> str:
             f"`{dialect.name}`",
             yes("generate_image", dialect),
             yes("edit_image", dialect),
-            MASKS[dialect.mask],
+            MASKS[dialect.mask] if dialect.edits else "no",
             yes("generate_video", dialect),
         )
         for dialect in DIALECTS.values()
     ]
     headings = ("Server", "`dialect`", "Pictures", "Edits", "Mask", "Clips")
-    notes = (
-        "A mask of a request is always white where the picture is to be changed; "
-        "darkroom converts it.\n"
-        "What is marked as unverified stands in no source that was read.\n"
-    )
     options = "In an entry's `options` may stand:\n\n" + table(
         ("Option", "Value"), [(f"`{name}`", told) for name, told in OPTIONS.items()]
     )
-    parts = [PROVIDERS_INTRODUCTION + table(headings, rows) + "\n", notes, options + "\n"]
+    overview = PROVIDERS_INTRODUCTION + table(headings, rows) + "\n"
+    parts = [overview, PROVIDERS_RULES, options + "\n"]
     return "\n".join([*parts, *map(provider_section, DIALECTS.values())])
 
 
@@ -275,11 +299,17 @@ def provider_section(dialect: Dialect) -> str:
         f"## {heading(dialect.title)}",
         example(dialect),
         f"Fields of a request for pictures that it takes: {taken(dialect)}.",
-        bullets(dialect.limits + dialect.notes),
+        bullets(dialect.limits + sizes(dialect) + dialect.notes),
     ]
     if dialect.unverified:
         parts += ["Unverified:", bullets(dialect.unverified)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def sizes(dialect: Dialect) -> tuple[str, ...]:
+    """What there is room for, where that is known."""
+    told = ", ".join(dialect.room.told())
+    return (f"It takes {told}.",) if told else ()
 
 
 def taken(dialect: Dialect) -> str:

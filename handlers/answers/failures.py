@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
+from handlers.answers.blame import NOTHING, Sent, blamed
 from handlers.answers.complaints import Complaint, complaint_in, parsed
 from handlers.answers.waits import wait_of
 from handlers.contract import ErrorCode, HandlerError, Json
@@ -101,14 +102,15 @@ _REQUEST_IDS = (
 )
 
 
-def failure_of(reply: HttpReply, who: str) -> HandlerError:
+def failure_of(reply: HttpReply, who: str, sent: Sent = NOTHING) -> HandlerError:
     """The failure that a reply with a status of 300 or above is.
 
     Args:
         reply: what came back.
         who: the provider's name.
+        sent: what the call had in it, to know a field of it by its name in a sentence.
     """
-    complaint = complaint_in(reply.body)
+    complaint = blamed(complaint_in(reply.body), sent)
     verdict = verdict_on(reply.status, complaint)
     if 300 <= reply.status < 400:
         told = f"answers with a redirect{_host_of(reply.headers.get('location', ''))}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from handlers.answers.blame import NOTHING, Sent
 from handlers.contract import Call, HandlerError, Json, Kind
 from handlers.openai_shape.dialects import Dialect
 from handlers.wire import Entry, FilePart, HttpCall
@@ -25,6 +26,10 @@ class Asked:
     """How many media."""
     warnings: tuple[str, ...] = ()
     """What the caller should be told beside the answer."""
+    left_out: tuple[str, ...] = ()
+    """What did not go along, because the server does not take it."""
+    sent: Sent = NOTHING
+    """What the call had in it, by name; a ticket does not hold it."""
     status_path: str | None = None
     """Where a job is asked for, if its answer does not say; `{id}` stands for its name."""
 
@@ -36,7 +41,14 @@ class Body:
     fields: Mapping[str, Json]
     files: Sequence[FilePart] = ()
     as_form: bool = False
+    pictured: tuple[str, ...] = ()
+    """The fields that hold pictures, by their names."""
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+
+    def sent(self, extra: Iterable[str]) -> Sent:
+        """What goes out, by name."""
+        return Sent(frozenset({*self.fields, *self.pictured, *extra}), self.pictured)
 
 
 def model_of(call: Call) -> str | None:

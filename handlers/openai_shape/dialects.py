@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from handlers.contract import Json
+from handlers.openai_shape.room import UNKNOWN, Room
 
 Geometry = Literal["as_given", "openai", "pixels", "ratio"]
 """How a server is told the shape of a picture: with the fields as they are; with a `size` of its
@@ -68,9 +69,14 @@ class Dialect:
     references_edit: bool = False
     """Whether reference pictures make a generation an edit; else they go along as data URLs."""
     mask: Literal["alpha", "white"] | None = "alpha"
-    """How it reads a mask: transparent is changed, or white is."""
+    """How it reads a mask: transparent is changed, or white is. None: it reads none, and none is
+    sent."""
+    mask_name: str = "mask"
+    """The name of the form's field for a mask."""
     most_pictures: int | None = None
     """How many pictures may go along."""
+    room: Room = UNKNOWN
+    """How large they may be."""
     videos: Videos | None = None
     whole: float = 100.0
     """What its `progress` says at the end."""

@@ -13,14 +13,8 @@ from fractions import Fraction
 from handlers.contract import Call, Json
 from handlers.openai_shape.dialects import Dialect
 
-_NEVER_SENT = frozenset(
-    {
-        *("task", "mode", "image", "mask", "reference_images", "input_reference", "last_frame"),
-        *("reference_key", "transport", "consistent", "image_field", "image_transport"),
-        *("status_endpoint_template", "poll_interval", "max_polls"),
-    }
-)
-"""What speaks to darkroom, or goes along as pictures."""
+_TO_US = frozenset({"reference_key", "status_endpoint_template"})
+"""What is said to this adapter, which reads it where it is meant."""
 
 _SIZES = {(1, 1): "1024x1024", (3, 2): "1536x1024", (2, 3): "1024x1536"}
 """The sizes that every GPT image model makes, by their shape."""
@@ -50,8 +44,12 @@ def phrased(dialect: Dialect, call: Call) -> tuple[dict[str, Json], list[str]]:
 
 
 def given(call: Call) -> dict[str, Json]:
-    """The fields of a call that are for its provider."""
-    return {name: value for name, value in call.fields.items() if name not in _NEVER_SENT}
+    """The fields of a call that are for its provider.
+
+    A handler puts no others in: only it knows which of its fields speak to darkroom. No list here
+    could tell its `left`, in pixels of a canvas, from one that a server has.
+    """
+    return {name: value for name, value in call.fields.items() if name not in _TO_US}
 
 
 def known(

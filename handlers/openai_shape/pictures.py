@@ -1,18 +1,14 @@
-"""The pictures that go along with a call: as files of a form or as data URLs, and masks by the
-rule of the server."""
+"""The pictures that go along with a call: as files of a form or as data URLs."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
 
 from handlers.answers.encoded import EXTENSIONS, sniff, to_data_url
 from handlers.contract import Call, HandlerError, Medium
+from handlers.openai_shape.dialects import Dialect
+from handlers.openai_shape.room import Fitted
 from handlers.wire import FilePart
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 def bytes_of(media: Sequence[Medium]) -> list[bytes]:
@@ -65,49 +61,28 @@ def picture_parts(pictures: Sequence[bytes], single: str = "image") -> list[File
     return [file_part(name, f"image-{number}", data) for number, data in enumerate(pictures, 1)]
 
 
-def mask_part(
-    mask: bytes, picture: bytes, rule: Literal["alpha", "white"]
-) -> tuple[FilePart, list[str]]:
-    """A mask as a file of a form, converted to the server's rule, and what should be warned of.
+def mask_part(name: str, mask: bytes) -> FilePart:
+    """A mask as a file of a form, by the server's rule already."""
+    return FilePart(name, "mask.png", "image/png", mask)
+
+
+def fitted(
+    dialect: Dialect, pictures: Sequence[bytes], *, as_text: bool, mask: bytes | None = None
+) -> Fitted:
+    """Pictures as there is room for them at a server, and a mask by its rule.
 
     Args:
-        mask: 255 where the picture is to be changed.
-        picture: the one that it is for; the mask gets its size.
-        rule: "alpha": what is to be changed is transparent; "white": it is white.
+        dialect: of the server.
+        pictures: in order.
+        as_text: whether they go along as base64.
+        mask: of the first picture, for a server that reads one.
 
     Raises:
-        HandlerError: `unreadable_media`: one of the two is no picture.
+        HandlerError: `too_large`, `unreadable_media`.
     """
-    from PIL import Image, UnidentifiedImageError
+    if not pictures:
+        return Fitted(())
+    from handlers.openai_shape.fitting import fit
 
-    try:
-        with Image.open(io.BytesIO(picture)) as opened:
-            size = opened.size
-        with Image.open(io.BytesIO(mask)) as opened:
-            grey = opened.convert("L")
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise HandlerError("unreadable_media", f"the mask cannot be made: {error}") from None
-    warnings = []
-    if grey.size != size:
-        warnings.append(f"the mask of {_by(grey.size)} was resized to the picture's {_by(size)}")
-        grey = grey.resize(size, Image.Resampling.NEAREST)
-    return FilePart("mask", "mask.png", "image/png", _png(_by_rule(grey, rule))), warnings
-
-
-def _by_rule(grey: Image.Image, rule: Literal["alpha", "white"]) -> Image.Image:
-    from PIL import Image, ImageChops
-
-    if rule == "white":
-        return grey
-    black = Image.new("L", grey.size)  # colours do not count, and plain ones keep the file small
-    return Image.merge("RGBA", (black, black, black, ImageChops.invert(grey)))
-
-
-def _png(picture: Image.Image) -> bytes:
-    encoded = io.BytesIO()
-    picture.save(encoded, "PNG")
-    return encoded.getvalue()
-
-
-def _by(size: tuple[int, int]) -> str:
-    return f"{size[0]} x {size[1]}"
+    rule = dialect.mask or "alpha"
+    return fit(pictures, dialect.room, dialect.title, as_text=as_text, mask=mask, rule=rule)

@@ -31,6 +31,7 @@ def asked_by(ticket: Ticket, entry: Entry, dialect: Dialect) -> Asked:
         model=ticket.model,
         wanted=state.get("wanted", 1),
         warnings=tuple(state.get("warnings", ())),
+        left_out=tuple(state.get("left_out", ())),
     )
 
 

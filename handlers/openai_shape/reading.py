@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TypeGuard
 
+from handlers.answers.blame import blamed
 from handlers.answers.complaints import as_json, complaint_of_job, error_within, parsed
 from handlers.answers.encoded import sniff
 from handlers.answers.failures import failure_of, failure_within, request_id
@@ -40,7 +41,7 @@ def read(reply: HttpReply, asked: Asked) -> Outcome | Ticket:
         HandlerError: the call was refused, or the answer is no good.
     """
     if reply.status >= 300:
-        raise failure_of(reply, asked.entry.name)
+        raise failure_of(reply, asked.entry.name, asked.sent)
     medium = binary(reply)
     if medium is not None:
         return outcome_of(reply, None, Found([medium]), asked)
@@ -99,7 +100,7 @@ def check(reply: HttpReply, answer: Json, asked: Asked) -> None:
     standing = standing_of(word) if word is not None else None
     complaint = None if goes_on(word) else error_within(answer)
     if complaint is not None:
-        raise failure_within(reply, complaint, asked.entry.name)
+        raise failure_within(reply, blamed(complaint, asked.sent), asked.entry.name)
     if word is not None and standing in ("failed", "cancelled"):
         told = complaint_of_job(answer)
         told = replace(
@@ -127,7 +128,12 @@ def ticket_of(reply: HttpReply, answer: Json, asked: Asked) -> Ticket | None:
     return Ticket(
         name or url[:200],
         status_url=absolute(rooted(asked.entry.base_url), url),
-        state={"kind": asked.kind, "wanted": asked.wanted, "warnings": list(asked.warnings)},
+        state={
+            "kind": asked.kind,
+            "wanted": asked.wanted,
+            "warnings": list(asked.warnings),
+            "left_out": list(asked.left_out),
+        },
         model=_model(answer, asked),
         wait=wait_of(reply, answer),
     )
@@ -156,6 +162,7 @@ def outcome_of(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ou
         usage=_usage(reply, answer),
         warnings=(*asked.warnings, *told),
         references=tuple(found.references),
+        left_out=asked.left_out,
     )
 
 

@@ -12,11 +12,13 @@ from urllib.parse import urlsplit
 
 from handlers.contract import HandlerError
 from handlers.openai_shape.dialects import Dialect, Videos
+from handlers.openai_shape.room import MB, MIB, Room
 from handlers.wire import Entry
 
 _OPENAI_FIELDS = frozenset(
     {"prompt", "size", "quality", "style", "background", "n", "output_format"}
 )
+_OPENAI_ROOM = Room(picture=50 * MB, mask=4 * MB, url=20 * MIB)
 _AS_BASE64 = MappingProxyType({"response_format": "b64_json"})
 
 COMPATIBLE = Dialect(
@@ -26,7 +28,10 @@ COMPATIBLE = Dialect(
     videos=Videos(),
     notes=(
         "Every field that is given is sent, because nobody knows what the server takes.",
-        "Reference pictures go along as data URLs in the field `reference_images`.",
+        (
+            "Reference pictures go along as data URLs in the field `reference_images`, or in the "
+            "one that `reference_key` names."
+        ),
     ),
     unverified=(
         "Whether a server reads masks as OpenAI does is its own affair; most do.",
@@ -45,10 +50,11 @@ OPENAI = Dialect(
     geometry="openai",
     references_edit=True,
     most_pictures=16,
+    room=_OPENAI_ROOM,
     key_check="/models",
     limits=(
         "1 to 10 pictures a call, and at most 16 to edit.",
-        "A picture to edit: PNG, WebP or JPEG below 50 MB; a mask: PNG below 4 MB.",
+        "A picture to edit: PNG, WebP or JPEG; a mask: PNG.",
         (
             "Sizes: 1024x1024, 1536x1024, 1024x1536 or auto; gpt-image-2 takes any with sides "
             "divisible by 16, from 1:3 to 3:1, up to 3840x2160."
@@ -73,6 +79,7 @@ AZURE = Dialect(
     geometry="openai",
     references_edit=True,
     most_pictures=16,
+    room=_OPENAI_ROOM,
     key_header="api-key",
     key_prefix="",
     models_are_all=False,
@@ -97,7 +104,12 @@ LOCALAI = Dialect(
     edits="localai",
     references_edit=True,
     mask="white",
-    limits=("One picture and one mask for inpainting.",),
+    room=Room(body=15 * MB, webp=False),
+    limits=(
+        "One picture and one mask for inpainting; of several pictures the mask is not sent.",
+        "Inpainting takes no field but the prompt, and answers with 512 x 512 pixels.",
+        "Requests: `--upload-limit` of the server, 15 MB unless it is set.",
+    ),
     notes=(
         (
             "It has no `/images/edits`: with a mask a picture goes to `/images/inpainting`, "
@@ -123,8 +135,8 @@ SDCPP = Dialect(
             "which the server takes off again."
         ),
         "LoRA tags in the prompt do nothing there.",
+        "It makes a mask two-valued itself (`docs/lanpaint.md`).",
     ),
-    unverified=("That white is the part of a mask that is changed: its documentation is silent.",),
 )
 VLLM_OMNI = Dialect(
     name="vllm-omni",
@@ -133,10 +145,13 @@ VLLM_OMNI = Dialect(
     names=("vllm", "vllmomni"),
     fields=frozenset({"prompt", "size", "n", "seed", "negative_prompt"}),
     references_edit=True,
+    mask="white",
+    mask_name="mask_image",
     videos=Videos(),
     limits=("1 to 10 pictures a call.",),
-    unverified=("Edits, masks and clips: the documentation that was read has none.",),
-    untried=frozenset({"edit_image", "generate_video"}),
+    notes=("A mask is called `mask_image` there; a model that cannot inpaint may take no notice.",),
+    unverified=("Clips: its documentation was not read for them.",),
+    untried=frozenset({"generate_video"}),
 )
 SGLANG = Dialect(
     name="sglang",
@@ -152,9 +167,9 @@ SGLANG = Dialect(
         }
     ),
     references_edit=True,
+    mask=None,
     videos=Videos(length_is_text=False),
-    unverified=("Edits and masks.",),
-    untried=frozenset({"edit_image"}),
+    notes=("It takes a mask and makes no use of it, so none is sent.",),
 )
 TOGETHER = Dialect(
     name="together",
@@ -179,7 +194,10 @@ TOGETHER = Dialect(
         ),
         pictures=None,
     ),
-    limits=("No edits and no masks.", "`output_format`: jpeg or png."),
+    limits=(
+        "No edits, and pictures along with a prompt only by `reference_key`.",
+        "`output_format`: jpeg or png.",
+    ),
     notes=("`size` becomes `width` and `height`.",),
     unverified=("The `/v2` of its clips, and where their address stands in the answer.",),
     untried=frozenset({"generate_video"}),
@@ -197,6 +215,7 @@ XAI = Dialect(
     references_edit=True,
     mask=None,
     most_pictures=5,
+    room=Room(picture=10 * MIB),
     key_check="/models",
     videos=Videos(
         create="/videos/generations",
@@ -207,8 +226,8 @@ XAI = Dialect(
         pictures="xai",
     ),
     limits=(
-        "1 to 10 pictures a call, and at most 5 to edit; no masks.",
-        "A picture to edit: PNG, JPEG or WebP of at most 10 MiB.",
+        "1 to 10 pictures a call, and at most 5 to edit.",
+        "A picture to edit: PNG, JPEG or WebP.",
         "Clips: 1 to 15 seconds.",
     ),
     notes=(
@@ -247,7 +266,7 @@ OPENROUTER = Dialect(
         length_is_text=False,
         pictures="openrouter",
     ),
-    limits=("1 to 10 pictures a call, but some models make one; no masks.",),
+    limits=("1 to 10 pictures a call, but some models make one.",),
     notes=('Models that make pictures only in a chat need `options = {images = "chat"}`.',),
 )
 DIALECTS = MappingProxyType(

@@ -9,7 +9,7 @@ from handlers.openai_shape.addresses import address_for, own_path
 from handlers.openai_shape.asking import Asked, Body, model_of, posted, refuse
 from handlers.openai_shape.dialects import Dialect, Videos
 from handlers.openai_shape.fields import given, known, pixels
-from handlers.openai_shape.pictures import bytes_of, data_urls, file_part
+from handlers.openai_shape.pictures import bytes_of, data_urls, file_part, fitted
 from handlers.wire import Entry, HttpCall
 
 
@@ -66,14 +66,25 @@ def _with_pictures(
         raise refuse(dialect, "pictures for a clip")
     if last and videos.pictures != "openrouter":
         raise refuse(dialect, "last frame")
+    if videos.pictures == "form" and len(first) + len(references) > 1:
+        raise refuse(dialect, "more than one picture for a clip", "Give one picture.")
+    sent = fitted(dialect, [*first, *last, *references], as_text=videos.pictures != "form")
+    warnings += sent.warnings
+    first, last, references = _apart(sent.pictures, len(first), len(last))
     if videos.pictures == "xai":
         return Body({**fields, **_xai(first, references)}, warnings=warnings)
     if videos.pictures == "openrouter":
         return Body({**fields, **_openrouter(first, last, references)}, warnings=warnings)
-    if len(first) + len(references) > 1:
-        raise refuse(dialect, "more than one picture for a clip", "Give one picture.")
-    part = file_part("input_reference", "input_reference", (first + references)[0])
+    part = file_part("input_reference", "input_reference", sent.pictures[0])
     return Body(fields, [part], as_form=True, warnings=warnings)
+
+
+def _apart(
+    pictures: Sequence[bytes], firsts: int, lasts: int
+) -> tuple[list[bytes], list[bytes], list[bytes]]:
+    """First frames, last frames and references, of all pictures in this order."""
+    rest = firsts + lasts
+    return list(pictures[:firsts]), list(pictures[firsts:rest]), list(pictures[rest:])
 
 
 def _xai(first: Sequence[bytes], references: Sequence[bytes]) -> dict[str, Json]:

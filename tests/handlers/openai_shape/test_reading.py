@@ -229,7 +229,7 @@ def test_a_job_where_a_picture_was_expected_gets_a_ticket(
     ticket = taken(body, status)
     assert ticket.id == name
     assert ticket.status_url == (url or f"https://relay.example/v1/images/generations/{name}")
-    assert ticket.state == {"kind": "image", "wanted": 2, "warnings": []}
+    assert ticket.state == {"kind": "image", "wanted": 2, "warnings": [], "left_out": []}
     assert ticket.model == "m"
 
 

@@ -197,6 +197,11 @@ def test_a_bar_in_a_prompt_for_localai_is_warned_of_and_takes_no_negative_prompt
     assert len(outcome.warnings) == 2
 
 
+def test_what_is_said_to_the_adapter_is_not_sent_and_a_handlers_word_holds_for_the_rest() -> None:
+    asked = call(reference_key="refs", status_endpoint_template="/x/{id}", left=5, steps=4)
+    assert sent_by(provider(), asked).json == {"prompt": "a lighthouse", "left": 5, "steps": 4}
+
+
 # ---------------------------------------------------------------- the shape of a picture
 
 
