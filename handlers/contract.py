@@ -180,7 +180,8 @@ class Call:
     operation: str
     """What is to be done, by the name of a task that does just that: "generate_image"."""
     fields: Mapping[str, Json] = field(default_factory=dict)
-    """The task's fields, and only those that the caller gave."""
+    """What is for the provider of the task's fields, and only what the caller gave. All of it is
+    sent, so nothing stands here that speaks to darkroom."""
     inputs: Mapping[str, Sequence[Medium]] = field(default_factory=dict)
     """The pictures that go along, by the name of their field: "image", "mask",
     "reference_images". A mask is of 8 bits, 255 where the picture is to be changed; each provider

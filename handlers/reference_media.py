@@ -7,21 +7,19 @@ result says so; with `none` they stay here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from handlers.answers.complaints import names_field
+from handlers.answers.blame import PICTURE_FIELDS, names_field
 from handlers.contract import Call, Context, HandlerError, Json, Medium, Outcome
 from handlers.media.fields import ImageFields, InputsField, for_provider
 from handlers.media.inputs import read_all, ready
 from handlers.media.keeping import keep_all
 
 KEY = "reference_images"
-_SENT_AS = frozenset({KEY, "image", "image[]", "images", "input_references", "ref_images", "file"})
-"""The names under which references go out, in one server's way or another's."""
 
 
 class Request(ImageFields):
@@ -76,13 +74,8 @@ async def _asked(request: Request, context: Context, references: list[Medium]) -
     try:
         return await context.ask("generate", call)
     except HandlerError as error:
-        names = {*_SENT_AS, *key.values()}
-        if request.transport != "auto" or not _refuses(error, names):
+        names = {*PICTURE_FIELDS, *key.values()}
+        if request.transport != "auto" or not names_field(error, names):
             raise
         context.warn(f"made without the references: the provider refused them: {error.message}")
         return await context.ask("without references", Call("generate_image", fields))
-
-
-def _refuses(error: HandlerError, names: Iterable[str]) -> bool:
-    """Whether a provider refused just the field that held the references."""
-    return error.code == "provider_rejected" and names_field(error, frozenset(names))

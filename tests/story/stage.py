@@ -41,6 +41,7 @@ class Cast:
         paid: whether its calls cost money.
         idempotent: whether it is told an idempotency key.
         on_ambiguous: what to do where an answer was lost; None for the setting.
+        dialect: which server it is; one that nobody knows, if left out.
         options: of the entry, as `images`.
         network: of `Network`, besides what every play has.
         settings: of the daemon.
@@ -50,6 +51,7 @@ class Cast:
     paid: bool = True
     idempotent: bool = False
     on_ambiguous: Any = None
+    dialect: str | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -57,10 +59,11 @@ class Cast:
 
     def configuration(self, base_url: str) -> Configuration:
         header = IDEMPOTENCY if self.idempotent else None
-        entry = Entry("paper", base_url, "openai", None, self.paid, header, self.options)
+        entry = Entry("paper", base_url, "openai", self.dialect, self.paid, header, self.options)
         site = Site(base_url, ca_file=self.ca_file)
         limits = Limits(on_ambiguous=self.on_ambiguous)
-        one = Configured(entry, site, Secret(KEY), limits=limits, models={"image": "paper-1"})
+        models = {"image": "paper-1", "edit": "paper-1"}
+        one = Configured(entry, site, Secret(KEY), limits=limits, models=models)
         return Configuration({"paper": one}, {"image": "paper", "video": "paper"})
 
 
