@@ -17,8 +17,11 @@ _HEADS = (
 )
 _BRANDS = {
     b"avif": "image/avif",
+    b"avis": "image/avif",
     b"heic": "image/heic",
+    b"heix": "image/heic",
     b"mif1": "image/heic",
+    b"msf1": "image/heic",
     b"qt  ": "video/quicktime",
 }
 EXTENSIONS = {

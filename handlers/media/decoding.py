@@ -8,8 +8,13 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import TYPE_CHECKING
 
 from handlers.contract import Description, HandlerError
+from handlers.media.containers import size_of
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 FORMATS = {
     "PNG": ("image/png", ".png"),
@@ -31,34 +36,58 @@ def describe(data: bytes, max_pixels: int, max_bytes: int) -> Description:
         HandlerError: `too_large`, or `unreadable_media` where it is no picture of a known format,
             or is cut short or damaged.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if len(data) > max_bytes:
         raise HandlerError("too_large", f"{len(data)} bytes are more than {max_bytes}")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a bomb is judged here, and odd metadata are no matter
-            picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
-            width, height = picture.size
-            if width * height > max_pixels:
-                raise HandlerError(
-                    "too_large", f"{width} x {height} pixels are more than {max_pixels} in all"
-                )
-            picture.load()
-    except UnidentifiedImageError:
-        raise _unreadable("it is no PNG, JPEG or WebP") from None
-    except Image.DecompressionBombError as error:
-        raise HandlerError("too_large", str(error)) from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise _unreadable(str(error)) from None
+        picture = decoded(data, max_pixels)
+    except Undecodable as error:
+        raise HandlerError(
+            "unreadable_media",
+            f"what the provider sent is no picture that can be decoded: {error}",
+            hints=["Retry asks the provider for another one."],
+        ) from None
     # A JPEG of several pictures, as cameras make them, calls itself "MPO"; it opens as a JPEG.
     media_type, extension = FORMATS["JPEG" if picture.format == "MPO" else picture.format or ""]
-    return Description("image", media_type, extension, width, height)
+    return Description("image", media_type, extension, *picture.size)
 
 
-def _unreadable(why: str) -> HandlerError:
-    return HandlerError(
-        "unreadable_media",
-        f"what the provider sent is no picture that can be decoded: {why}",
-        hints=["Retry asks the provider for another one."],
-    )
+class Undecodable(Exception):
+    """Some bytes are no picture of a known format, or one that is cut short or damaged."""
+
+
+def decoded(data: bytes, max_pixels: int) -> Image.Image:
+    """A picture, decoded wholly; the first one, where it holds several.
+
+    Args:
+        data: its bytes.
+        max_pixels: width times height; judged from the header, before anything is decoded.
+
+    Raises:
+        HandlerError: `too_large`.
+        Undecodable: its message says why.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a bomb is judged here, and odd metadata are no matter
+            _judge(size_of(data) or (0, 0), max_pixels)  # opening a WebP takes its memory already
+            picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            _judge(picture.size, max_pixels)
+            picture.load()
+    except UnidentifiedImageError:
+        raise Undecodable("it is no PNG, JPEG or WebP") from None
+    except Image.DecompressionBombError as error:
+        raise HandlerError("too_large", str(error)) from None
+    except (OSError, EOFError, SyntaxError, ValueError) as error:
+        raise Undecodable(str(error)) from None
+    return picture
+
+
+def _judge(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise HandlerError(
+            "too_large",
+            f"{width} x {height} pixels are {width * height:,}; at most {max_pixels:,} are taken",
+        )

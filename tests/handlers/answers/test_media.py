@@ -162,6 +162,7 @@ def test_base64_comes_back_from_every_spelling(data: bytes) -> None:
         (b"GIF89a", "image/gif"),
         (b"\0\0\0\x18ftypmp42", "video/mp4"),
         (b"\0\0\0\x18ftypavif", "image/avif"),
+        (b"\0\0\0\x18ftypheix", "image/heic"),
         (b"\x1a\x45\xdf\xa3", "video/webm"),
         (b"<html>", None),
         (b"", None),
