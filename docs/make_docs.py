@@ -72,7 +72,12 @@ def task_section(handler: Handler) -> str:
     sentences = re.sub(r"(?<=[.:]) ", "\n", (inspect.getdoc(module) or "").replace("\n", " "))
     properties = handler.request.model_json_schema()["properties"]
     rows = [
-        (spellings(handler, name), kind_of_field(name, properties[name]), default(field), told(field))
+        (
+            spellings(handler, name),
+            kind_of_field(name, properties[name]),
+            preset(field),
+            told(field),
+        )
         for name, field in handler.request.model_fields.items()
         if name != "task"
     ]
@@ -105,7 +110,7 @@ def kinds(branch: dict[str, object]) -> list[str]:
     return [names.get(str(branch.get("type")), "")] if branch.get("type") in names else []
 
 
-def default(field: FieldInfo) -> str:
+def preset(field: FieldInfo) -> str:
     """What holds where a field is not given."""
     value = field.default
     return "" if field.is_required() or value is None else f"`{json.dumps(value)}`"

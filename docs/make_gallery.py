@@ -166,7 +166,9 @@ def _object_on(backdrop: Image.Image) -> Image.Image:
         draw.ellipse([side * times for side in box], fill=255)
     cover = shape.resize(SIZE, Image.Resampling.LANCZOS)
     shade = Image.linear_gradient("L").rotate(90).resize(SIZE)
-    body = Image.merge("RGB", [shade.point(lambda v, c=c: int(c * (0.45 + v / 420))) for c in _BLUE])
+    body = Image.merge(
+        "RGB", [shade.point(lambda v, c=c: int(c * (0.45 + v / 420))) for c in _BLUE]
+    )
     backdrop.paste(body, (0, 0), cover)
     return backdrop
 

@@ -21,6 +21,7 @@ from handlers.media.fields import ImageFields, InputField, for_provider
 from handlers.media.frames import Anchor, Extension, Frame, frame_of
 from handlers.media.inputs import read, ready, recipe, tell
 
+
 class Request(ImageFields):
     """Extend a picture beyond its borders."""
 
@@ -112,6 +113,7 @@ async def run(request: Request, context: Context) -> None:
         made.canvas,
         fading=made.fading,
         keep_outside=request.keep_outside,
+        whole_serves=True,
         instead=_by_sides(request, made.frame, picture),
     )
     await edit(context, wanted, prefix="outpaint")

@@ -17,7 +17,6 @@ from pydantic import Field
 from handlers.contract import Context
 from handlers.media.choices import Mode
 from handlers.media.fields import FEATHER, InputField, SelectionFields
-
 from handlers.media.inputs import read
 from handlers.media.masking import Refinement, keep_mask, mask_of_selection
 from handlers.media.regions import MOST_PIXELS_FEATHERED

@@ -32,6 +32,8 @@ class Edit:
     fading: Medium | None = None
     """By what it is pasted back; the mask itself, if left out."""
     keep_outside: bool = False
+    whole_serves: bool = False
+    """Whether an answer that cannot be pasted back is of use all the same, as it came."""
     instead: Call | None = None
     """The same by an operation of its own, for a provider that has one."""
 
@@ -70,14 +72,17 @@ async def _asked(context: Context, wanted: Edit) -> Outcome:
 async def _pasted(
     context: Context, wanted: Edit, answer: Medium, number: int, prefix: str
 ) -> Medium:
-    """One answer, with the source's own pixels outside of the mask. Where the two do not fit the
-    answer is kept as it came, for it was paid for."""
+    """One answer, with the source's own pixels outside of the mask. Where the two do not fit, it is
+    kept as it came, for it was paid for."""
     paste = partial(_paste, str(wanted.fields.get("output_format", "png")), context.max_pixels)
     mask = wanted.fading or wanted.mask
     others = [medium for medium in (wanted.source, mask) if medium is not None]
     try:
         pasted = await context.work(paste, answer, *others)
-    except HandlerError:
+    except HandlerError as error:
+        if wanted.whole_serves and not wanted.keep_outside:
+            context.warn(f"kept as it came: {error.message}")
+            return answer
         await context.keep(f"picture {number} as it came", answer, prefix=prefix)
         raise
     tell(context, pasted.notes)

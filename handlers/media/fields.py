@@ -181,5 +181,5 @@ class SelectionFields(MaskFields):
             yield "box", 'is missing: grabcut wants "x:y:width:height" around the object'
         if mode != "grabcut" and self.box is not None:
             yield "box", "goes with grabcut only"
-        if mode == "alpha" and self.threshold > 255:  # noqa: PLR2004 - the most opaque
+        if mode == "alpha" and self.threshold > 255:
             yield "threshold", "alpha goes up to 255"

@@ -27,40 +27,48 @@ class Ready:
     notes: tuple[str, ...] = ()
 
 
-async def read(context: Context, step: str, source: Input) -> Medium:
+async def read(context: Context, name: str, source: Input) -> Medium:
     """The bytes of an input, as they were found.
+
+    Args:
+        context: whose work it is.
+        name: of the field, for messages.
+        source: what it holds.
 
     Raises:
         HandlerError: as `Context.read`; `unreadable_media` where a data URL cannot be read.
     """
     if isinstance(source, str) and source[:5].lower() == "data:":
-        return await context.work(partial(_of_data_url, source, step))
-    return await context.read(step, source)
+        return await context.work(partial(_of_data_url, source, name))
+    return await context.read(f"read {name}", source)
 
 
-async def read_all(context: Context, step: str, sources: Sequence[Input]) -> list[Medium]:
+async def read_all(context: Context, name: str, sources: Sequence[Input]) -> list[Medium]:
     """The same of several inputs, in their order."""
-    return [
-        await read(context, step if number == 1 else f"{step} {number}", source)
-        for number, source in enumerate(sources, start=1)
-    ]
+    numbered = enumerate(sources, start=1)
+    return [await read(context, _nth(name, number), source) for number, source in numbered]
 
 
-async def ready(context: Context, step: str, pictures: Sequence[Medium]) -> list[Medium]:
+async def ready(context: Context, name: str, pictures: Sequence[Medium]) -> list[Medium]:
     """Pictures that were read, as they go to a provider; their notes become warnings.
 
     Args:
         context: whose work it is.
-        step: the name of the field, for messages.
+        name: of the field, for messages.
         pictures: as `read` gave them.
     """
     made = []
     for number, picture in enumerate(pictures, start=1):
-        name = step if number == 1 else f"{step} {number}"
-        one = await context.work(partial(_ready, name, context.max_pixels), picture)
+        prepare = partial(_ready, _nth(name, number), context.max_pixels)
+        one = await context.work(prepare, picture)
         tell(context, one.notes)
         made.append(one.medium)
     return made
+
+
+def _nth(name: str, number: int) -> str:
+    """How messages call one of several pictures of a field."""
+    return name if number == 1 else f"{name} {number}"
 
 
 def tell(context: Context, notes: Sequence[str]) -> None:

@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from handlers.contract import Context, Medium
+from handlers.media.choices import Selection
 from handlers.media.inputs import recipe, tell
 from handlers.media.regions import Region
-from handlers.media.choices import Selection
 
 if TYPE_CHECKING:
     from PIL import Image

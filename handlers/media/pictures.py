@@ -15,7 +15,7 @@ from PIL import Image
 
 from handlers.contract import HandlerError, Json
 from handlers.media.colours import in_srgb
-from handlers.media.containers import container_of
+from handlers.media.containers import container_of, size_of
 from handlers.media.decoding import Undecodable, decoded
 from handlers.media.kinds import kind_of
 from handlers.media.metadata import bare, metadata_of
@@ -33,6 +33,7 @@ _TURNS: Final = {
     8: Image.Transpose.ROTATE_90,
 }
 """What makes a picture upright, by its EXIF orientation."""
+_ON_ITS_SIDE: Final = frozenset({5, 6, 7, 8})
 _BARE: Final = {"icc_profile": None, "transparency": None, "comment": b"", "exif": b"", "xmp": b""}
 """Nothing of what Pillow would carry over from `Image.info`."""
 _ENCODING: Final[Mapping[str, tuple[int, Mapping[str, Json]]]] = {
@@ -84,6 +85,30 @@ def open_picture(data: bytes, *, max_pixels: int, name: str = "image") -> Pictur
         notes.append(f"holds {about.frames} frames; only the first was taken")
     upright = _plain(image, about.orientation)
     return Picture(upright, container.media_type, tuple(f"{name} {note}" for note in notes))
+
+
+def upright_size(data: bytes, *, max_pixels: int, name: str = "image") -> tuple[int, int]:
+    """Width and height that a picture has when it is opened, as far as its header tells; whether
+    the rest of it is sound shows when it is.
+
+    Args:
+        data: the file's bytes.
+        max_pixels: width times height.
+        name: of the field, for messages.
+
+    Raises:
+        HandlerError: as `open_picture`.
+    """
+    container, size = container_of(data), size_of(data)
+    if container is None or size is None or size[0] * size[1] > max_pixels:
+        return open_picture(data, max_pixels=max_pixels, name=name).image.size
+    return size[::-1] if metadata_of(container).orientation in _ON_ITS_SIDE else size
+
+
+def mask_in(data: bytes) -> Image.Image:
+    """A mask that was made here, of its PNG."""
+    mask = Image.open(io.BytesIO(data), formats=["PNG"])
+    return mask if mask.mode == "L" else mask.convert("L")
 
 
 def encoded(image: Image.Image, form: Form, *, lossless: bool = False) -> bytes:

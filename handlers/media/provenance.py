@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from handlers.contract import Json
+from handlers.contract import Description, Json
 from handlers.media.containers import (
     Container,
     Part,
@@ -60,6 +60,30 @@ def with_provenance(data: bytes, facts: Mapping[str, Json]) -> bytes:
     if container is None or not container.whole or _is_signed(container):
         return data
     return _WRITERS[container.media_type](container, facts) or data
+
+
+def signed(data: bytes, description: Description, origin: Mapping[str, Json], *, by: str) -> bytes:
+    """A saved file that tells its origin; one that is no picture comes back as it is.
+
+    Args:
+        data: the file.
+        description: what it is.
+        origin: task, job, role, provider, model, prompt and seed, as far as they apply.
+        by: the program that saved it.
+    """
+    if description.kind != "image":
+        return data
+    return with_provenance(data, {**origin, "tool": by, "source_type": _source_type(origin)})
+
+
+def _source_type(origin: Mapping[str, Json]) -> str | None:
+    """IPTC's word for how it came to be. The embedded stand-in is an algorithm and no model."""
+    if origin.get("provider") is None:
+        return None
+    if origin["provider"] == "local":
+        return "algorithmicMedia"
+    made_whole = origin.get("task") in ("generate_image", "reference_media")
+    return "trainedAlgorithmicMedia" if made_whole else "compositeWithTrainedAlgorithmicMedia"
 
 
 def provenance_of(data: bytes) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeAlias
 
-from pydantic import PlainValidator, WithJsonSchema
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from handlers.contract import Json
 
@@ -75,7 +75,12 @@ class Region:
     """Whether the numbers are percent (x of the width, y of the height, the radius of the short
     side) and no pixels."""
     spec: str = field(default="", compare=False)
-    """How it was given, shortened; for messages."""
+    """The region as text, as it was given where that was a text."""
+
+    @property
+    def shown(self) -> str:
+        """The text, shortened for a message."""
+        return _short(self.spec)
 
     def in_pixels(self, size: tuple[int, int]) -> Region:
         """The same region on a picture of `size`, its width and height, in pixels."""
@@ -137,7 +142,7 @@ def _of_text(text: str) -> Region:
     if len(parts) != len(fields):
         raise ValueError(like)
     points = _points_in(parts.pop(), like) if fields[-1] == "points" else []
-    return _made(name, [_number_in(part, like) for part in parts], points, text.strip())
+    return _made(name, [_number_in(part, like) for part in parts], points, "".join(text.split()))
 
 
 def _shape(name: str) -> tuple[str, bool]:
@@ -229,7 +234,7 @@ def _made(name: str, numbers: Sequence[float], points: Sequence[Point], spec: st
         if not abs(number) <= LARGEST_NUMBER:  # what is no number at all lies nowhere
             raise ValueError(f"numbers must lie between -{LARGEST_NUMBER} and {LARGEST_NUMBER}")
     shape, percent = _shape(name)
-    spec = _short(spec or _spelled(name, numbers, points))
+    spec = spec or _spelled(name, numbers, points)
     if shape == "polygon":
         if len(points) < 3:
             raise ValueError(f"a polygon needs three points or more, not {len(points)}")
@@ -237,7 +242,7 @@ def _made(name: str, numbers: Sequence[float], points: Sequence[Point], spec: st
     if shape == "stroke":
         if not points:
             raise ValueError("a stroke needs a point or more")
-        _above_zero("the radius", numbers[0])
+        _above_zero("radius", numbers[0])
         return Region("stroke", tuple(points), numbers[0], percent, spec)
     corners = _corners(numbers, opposite=shape == "box")
     return Region("ellipse" if shape == "ellipse" else "rect", corners, 0.0, percent, spec)
@@ -250,7 +255,7 @@ def _corners(numbers: Sequence[float], *, opposite: bool) -> tuple[Point, Point]
         across, down = x + _above_zero("width", across), y + _above_zero("height", down)
     (left, right), (top, bottom) = sorted((x, across)), sorted((y, down))
     if left == right or top == bottom:
-        raise ValueError("a box needs two corners that differ in x and in y")
+        raise ValueError("the corners must differ in x and in y")
     return (left, top), (right, bottom)
 
 
@@ -267,8 +272,8 @@ def _count(points: int) -> None:
 
 def _spelled(name: str, numbers: Sequence[float], points: Sequence[Point]) -> str:
     """A region as text."""
-    places = ";".join(f"{x:g},{y:g}" for x, y in points)
-    return ":".join([name, *(f"{number:g}" for number in numbers), *([places] if places else [])])
+    places = ";".join(f"{x},{y}" for x, y in points)
+    return ":".join([name, *map(str, numbers), *([places] if places else [])])
 
 
 def _short(text: str) -> str:
@@ -300,17 +305,14 @@ def _schema() -> dict[str, Json]:
 
 
 def _schema_of(shape: str) -> dict[str, Json]:
-    number = {"type": "number", "minimum": -LARGEST_NUMBER, "maximum": LARGEST_NUMBER}
+    number, positive = {"type": "number"}, {"type": "number", "exclusiveMinimum": 0}
     point = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
-    points = {"minItems": 3 if shape == "polygon" else 1, "maxItems": MOST_POINTS}
-    fields: dict[str, Json] = dict.fromkeys(("x", "y", "x2", "y2"), number)
-    fields |= dict.fromkeys(
-        ("width", "height", "radius"), number | {"minimum": 0, "exclusiveMinimum": 0}
-    )
-    fields["points"] = {"type": "array", "items": point, **points}
+    bounds = {"minItems": 3 if shape == "polygon" else 1, "maxItems": MOST_POINTS}
+    special: dict[str, Json] = dict.fromkeys(("width", "height", "radius"), positive)
+    special["points"] = {"type": "array", "items": point, **bounds}
     properties = {
         "shape": {"enum": [shape, shape + _PERCENT]},
-        **{name: fields[name] for name in _FIELDS[shape]},
+        **{name: special.get(name, number) for name in _FIELDS[shape]},
         "unit": {"enum": ["px", "pct"], "description": "Pixels, if it is left out."},
     }
     return {
@@ -321,5 +323,10 @@ def _schema_of(shape: str) -> dict[str, Json]:
     }
 
 
-RegionField = Annotated[Region, PlainValidator(parse_region), WithJsonSchema(_schema())]
+RegionField = Annotated[
+    Region,
+    PlainValidator(parse_region),
+    PlainSerializer(lambda region: region.spec, return_type=str),
+    WithJsonSchema(_schema()),
+]
 """A region as a field of a request, or as an item of one: each that is wrong is one fault."""

@@ -33,9 +33,7 @@ GOAL = 0.05
 """Of the loop's time, at the most. It is far less: a goal that only says that it is no loop."""
 
 _NOTHING = "Nothing is written: a mask is made in memory."
-_EDIT = (
-    "The input lies as a blob before it is worked on, mask and answer are durable before the result."
-)
+_EDIT = "The input lies as a blob before it is worked on, mask and answer are durable before the result."
 
 
 def measure(place: Place, scale: Scale) -> list[Row]:
@@ -51,9 +49,7 @@ def measure(place: Place, scale: Scale) -> list[Row]:
             GOAL,
             _NOTHING,
         ),
-        duration(
-            f"`corner-bg` on {side} x {side}", corners, "loop over pixels", GOAL, _NOTHING
-        ),
+        duration(f"`corner-bg` on {side} x {side}", corners, "loop over pixels", GOAL, _NOTHING),
         _edit(place, scale),
     ]
 

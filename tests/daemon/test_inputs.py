@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,7 @@ SECRET = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 
 
 @pytest.fixture
-def root(tmp_path: Path) -> Iterator[Path]:
+def root(tmp_path: Path) -> Path:
     """A root with a picture in its inbox, and a secret beside it."""
     root = tmp_path / "root"
     for folder in ("inbox/alice", "tmp/images", "events"):
@@ -29,7 +28,7 @@ def root(tmp_path: Path) -> Iterator[Path]:
     (root / "inbox" / "photo.png").write_bytes(PICTURE)
     (tmp_path / "secret").write_bytes(SECRET)
     (root / "events" / "secret").write_bytes(SECRET)
-    yield root
+    return root
 
 
 def found(root: Path, source: Input, name: str = "a.json", **settings: Any) -> Found:

@@ -35,7 +35,11 @@ def source(size: tuple[int, int] = (WIDE, TALL)) -> Image.Image:
     """A picture in which no two pixels are the same."""
     picture = Image.new("RGB", size)
     picture.putdata(
-        [(x * 7 % 256, y * 11 % 256, (x + 3 * y) % 256) for y in range(size[1]) for x in range(size[0])]
+        [
+            (x * 7 % 256, y * 11 % 256, (x + 3 * y) % 256)
+            for y in range(size[1])
+            for x in range(size[0])
+        ]
     )
     return picture
 

@@ -67,7 +67,7 @@ def test_every_form_of_a_region_comes_to_the_same_mask(request_: dict[str, Any])
 def test_growing_comes_before_shrinking_and_inverting_is_last() -> None:
     grown = mask_of(regions="rect:2:2:2:2", expand=1)
     assert sum(row.count("#") for row in grown) > 4
-    assert mask_of(regions="rect:2:1:4:3", expand=1, shrink=1) == BOX
+    assert mask_of(regions="rect:4:3:4:2", expand=1, shrink=1) == mask_of(regions="rect:4:3:4:2")
     inverted = mask_of(regions="rect:2:1:4:3", invert=True)
     assert inverted == [row.translate(str.maketrans(".#", "#.")) for row in BOX]
 
@@ -102,7 +102,8 @@ def test_keep_outside_leaves_zero_differing_pixels_where_the_mask_is_zero(feathe
     context = ran(mask_inpaint, FILES, answering(plain()), **request)
     mask, made = opened(context.kept[0][2]), opened(context.kept[1][2])
     assert differing(made, source(), mask) == 0
-    assert made.getpixel((5, 4)) == (255, 0, 0)
+    red = made.getpixel((5, 4))
+    assert red == (255, 0, 0) if feather == 0 else red != source().getpixel((5, 4))
 
 
 def test_a_rotated_photo_is_measured_upright() -> None:

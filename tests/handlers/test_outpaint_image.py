@@ -94,8 +94,13 @@ def test_the_picture_stays_what_it_was_where_that_is_asked_for_or_masks_are_not_
     red = plain((WIDE * 8 + 40, TALL * 8))
     script = answering(red) if keep else without_mask(red)
     context = ran(
-        outpaint_image, {"photo.png": png(big)}, script, image="photo.png", right=40,
-        keep_outside=keep, mode="edge",
+        outpaint_image,
+        {"photo.png": png(big)},
+        script,
+        image="photo.png",
+        right=40,
+        keep_outside=keep,
+        mode="edge",
     )
     made = opened(context.kept[2][2])
     middle = (0, 0, WIDE * 8 - 32, TALL * 8)
@@ -114,6 +119,16 @@ def test_what_a_provider_extended_by_itself_is_not_pasted_into() -> None:
         can=frozenset({"outpaint_image"}),
     )
     assert context.kept[2][2] == png(red)
+
+
+def test_an_answer_of_another_shape_serves_unless_the_picture_must_stay() -> None:
+    request: dict[str, Any] = {"image": "photo.png", "right": 6}
+    context = ran(outpaint_image, FILES, without_mask(plain((9, 9))), **request)
+    assert context.kept[2][2] == png(plain((9, 9)))
+    assert any("kept as it came" in told for told in context.warnings)
+    keep = {**request, "keep_outside": True}
+    error = refused(outpaint_image, FILES, answering(plain((9, 9))), **keep)
+    assert error.code == "provider_failed"
 
 
 @pytest.mark.parametrize(

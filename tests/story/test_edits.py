@@ -103,7 +103,9 @@ def changed_area(mask: Image.Image, rule: str) -> Image.Image:
 
 
 def same(one: Image.Image, other: Image.Image) -> bool:
-    return one.size == other.size and one.convert("RGBA").tobytes() == other.convert("RGBA").tobytes()
+    return (
+        one.size == other.size and one.convert("RGBA").tobytes() == other.convert("RGBA").tobytes()
+    )
 
 
 # ---------------------------------------------------------------- playing
@@ -158,8 +160,15 @@ EDITS: list[dict[str, Any]] = [
     },
     {
         "task": "object_select_edit",
-        "image": "data:image/png;base64," + base64.b64encode(
-            png(Image.composite(Image.new("RGB", USUAL_SIZE, "navy"), Image.new("RGB", USUAL_SIZE, "white"), MASK))
+        "image": "data:image/png;base64,"
+        + base64.b64encode(
+            png(
+                Image.composite(
+                    Image.new("RGB", USUAL_SIZE, "navy"),
+                    Image.new("RGB", USUAL_SIZE, "white"),
+                    MASK,
+                )
+            )
         ).decode(),
         "feather": 0,
         "edit_target": "background",
