@@ -66,7 +66,7 @@ def backdrop(ground: Ground, wish: Wish) -> Field:
     seam = ground.sound * ((near > 0.02) & (kept == 0))
     if not seam.any():
         return art
-    glow = smooth(_blurred(kept, max(1.5, _GLOW * short)), 0, 0.5)[..., None]
+    glow = smooth(_blurred(kept, max(1.5, _GLOW * short)), 0, 0.36)[..., None]
     return np.asarray(art + (upright(spread(ground.colours, seam)) - art) * glow)
 
 

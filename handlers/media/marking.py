@@ -10,7 +10,7 @@ from handlers.media.lettering import SMALLEST_SIZE, Face
 
 NOTE: Final = "stand-in · no model"
 _TRACKING: Final = 0.06
-_OPACITY: Final = 150  # of 255
+_OPACITY: Final = 190  # of 255
 
 
 Box = tuple[int, int, int, int]

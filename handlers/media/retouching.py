@@ -32,7 +32,7 @@ _LOOK: Final = 256  # cells of the longer side where it is judged what a mask me
 _MARGIN: Final = 0.15  # of a gap's short side, that is looked at around it
 # How many pieces of a motif there are at most, and their largest radius in short sides.
 _PIECES: Final[Mapping[Meaning, tuple[int, float]]] = MappingProxyType(
-    {"gap": (12, 0.3), "canvas": (7, 0.1), "backdrop": (0, 0), "scene": (0, 0)}
+    {"gap": (18, 0.3), "canvas": (7, 0.1), "backdrop": (0, 0), "scene": (0, 0)}
 )
 
 
@@ -118,24 +118,23 @@ def _ground(picture: Image.Image, cover: Image.Image, box: Box) -> Ground:
     size = max(1, round(across * scale)), max(1, round(down * scale))
 
     def scaled(image: Image.Image) -> Field:
-        levels = image.resize(size, Image.Resampling.BOX, box)
-        return np.asarray(levels, np.float32) / 255
+        shrunk = image.resize(size, Image.Resampling.BOX, box)
+        return np.asarray(shrunk, np.float32) / 255
 
-    shown = np.moveaxis(scaled(picture), 2, 0)
-    sound = shown[3] if len(shown) == 4 else np.ones(shown.shape[1:], np.float32)
+    shown, covered = np.moveaxis(scaled(picture), 2, 0), scaled(cover)
+    sound = shown[3] if len(shown) == 4 else np.ones_like(covered)
     colours = np.ascontiguousarray(shown[:3])
-    return Ground(box, colours, scaled(cover), sound, _grain(colours, sound))
+    grain = _grain(colours[1], (sound > 0.98) & (covered < 0.5))
+    return Ground(box, colours, covered, sound, grain)
 
 
-def _grain(colours: Field, sound: Field) -> float:
-    """How strong the picture's grain is: the median of what differs from its surroundings."""
-    green = colours[1:2]
+def _grain(green: Field, kept: Field) -> float:
+    """How strong the grain of what is kept is: the median of what differs from its surroundings."""
     step = max(1, round(math.sqrt(green.size / 65536)))
-    apart = np.abs(green - around(green))[0, ::step, ::step]
-    seen = apart[sound[::step, ::step] > 0.98]
+    apart = np.abs(green - around(green[None])[0])[::step, ::step][kept[::step, ::step]]
     # For noise of a normal distribution the median is 0.67 of its deviation, and the average of
     # four neighbours adds a quarter to its variance.
-    return float(np.median(seen)) / 0.67 / 1.12 if seen.size else 0.0
+    return float(np.median(apart)) / 0.67 / 1.12 if apart.size else 0.0
 
 
 # ---------------------------------------------------------------- the fill in its place
