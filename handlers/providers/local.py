@@ -1,30 +1,35 @@
 """`local`: the embedded stand-in. It needs no account, and it is no model.
 
 It paints a composed picture from the prompt, the seed, the size and the picture's number, the same
-one every time, so that everything around a provider can be tried, tested and shown offline. Every
+one every time, so that everything around a provider can be tried, tested and shown offline. It
+edits pictures just so: what a mask covers is filled, and what it leaves out stays to the bit. Every
 answer says what it is.
 """
 
 from __future__ import annotations
 
-import io
 import math
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
+from typing import TYPE_CHECKING
 
 from handlers.contract import Call, HandlerError, Json, Medium, Outcome
+from handlers.media.edits import MOST_PIXELS, Wish
 from handlers.wire import AnswersAtOnce, Compute, Effect
+
+if TYPE_CHECKING:
+    from handlers.media.rendering import Rendering
 
 MODEL = "stand-in"
 NOTICE = "made by the embedded stand-in 'local', which is no AI model: a picture to test with"
 DEFAULT_SIZE = (1024, 1024)
 LONGEST, SHORTEST = 4096, 16
-_USED = frozenset({"prompt", "size", "aspect_ratio", "n", "seed", "background", "output_format"})
-_ENCODING: Mapping[str, tuple[str, Mapping[str, int]]] = {
-    "png": ("PNG", {"compress_level": 4}),
-    "jpeg": ("JPEG", {"quality": 92}),
-    "webp": ("WEBP", {"quality": 90, "method": 2}),
+_ALWAYS = frozenset({"prompt", "size", "n", "seed", "output_format", "reference_images"})
+_USED: Mapping[str, frozenset[str]] = {
+    "generate_image": _ALWAYS | {"aspect_ratio", "background"},
+    "edit_image": _ALWAYS | {"image", "mask"},
 }
+"""By operation: the fields and the inputs."""
 
 
 class Local(AnswersAtOnce):
@@ -32,42 +37,50 @@ class Local(AnswersAtOnce):
 
     name = "local"
     paid = False
-    operations = frozenset({"generate_image"})
+    operations = frozenset(_USED)
 
     def submit(self, call: Call) -> Generator[Effect, Json, Outcome]:
-        """Paint each picture in a worker thread."""
-        fields = call.fields
-        width, height = dimensions(fields)
-        transparent = fields.get("background") == "transparent"
-        output_format = fields.get("output_format", "png")
-        if transparent and output_format == "jpeg":
-            raise HandlerError(
-                "not_supported",
-                "a JPEG cannot be transparent",
-                hints=["Ask for png or webp, or leave background out."],
-            )
-        media = []
-        for index in range(fields.get("n", 1)):
-            picture = partial(
-                render,
-                fields["prompt"],
-                fields.get("seed", 0),
-                index,
-                (width, height),
-                transparent,
-                output_format,
-            )
-            data = yield Compute(picture)
-            media.append(Medium(data, media_type=f"image/{output_format}"))
-        return Outcome(tuple(media), model=MODEL, warnings=(NOTICE, *_unused(call)))
+        """Paint each picture in a worker thread, as it takes a good part of a second."""
+        output_format = call.fields.get("output_format", "png")
+        render = (_edits if call.operation == "edit_image" else _paintings)(call, output_format)
+        media, notes = [], [NOTICE]
+        for index in range(call.fields.get("n", 1)):
+            rendering: Rendering = yield Compute(partial(render, index))
+            media.append(Medium(rendering.data, media_type=f"image/{output_format}"))
+            notes += [note for note in rendering.notes if note not in notes]
+        return Outcome(tuple(media), model=MODEL, warnings=(*notes, *_unused(call)))
 
 
 def _unused(call: Call) -> list[str]:
     """What a real provider might have made use of."""
-    ignored = sorted(set(call.fields) - _USED | set(call.extra))
+    given = {*call.fields, *(name for name, media in call.inputs.items() if media)}
+    ignored = sorted(given - _USED[call.operation] | set(call.extra))
     ignored += ["endpoint"] if call.endpoint else []
     ignored += ["model"] if call.model not in (None, MODEL) else []
     return [f"the stand-in makes no use of: {', '.join(ignored)}"] if ignored else []
+
+
+# ---------------------------------------------------------------- pictures of a prompt
+
+
+def _paintings(call: Call, output_format: str) -> Callable[[int], Rendering]:
+    """What paints the picture of a number."""
+    size = dimensions(call.fields)
+    transparent = call.fields.get("background") == "transparent"
+    if transparent and output_format == "jpeg":
+        raise HandlerError(
+            "not_supported",
+            "a JPEG cannot be transparent",
+            hints=["Ask for png or webp, or leave background out."],
+        )
+    references = _bytes_of(call, "reference_images")
+
+    def render(index: int) -> Rendering:
+        from handlers.media.rendering import painting
+
+        return painting(_wish(call, index), size, transparent, references, output_format)
+
+    return render
 
 
 def dimensions(fields: Mapping[str, Json]) -> tuple[int, int]:
@@ -93,24 +106,58 @@ def dimensions(fields: Mapping[str, Json]) -> tuple[int, int]:
     return width, height
 
 
-def render(
-    prompt: str,
-    seed: int,
-    index: int,
-    size: tuple[int, int],
-    transparent: bool,
-    output_format: str,
-) -> bytes:
-    """An encoded picture; for a worker thread, as it takes a good part of a second."""
-    from handlers.media.painting import paint
+# ---------------------------------------------------------------- edits
 
-    picture = paint(
-        prompt, seed=seed, index=index, width=size[0], height=size[1], transparent=transparent
-    )
-    name, options = _ENCODING[output_format]
-    encoded = io.BytesIO()
-    picture.save(encoded, name, **options)
-    return encoded.getvalue()
+
+def _edits(call: Call, output_format: str) -> Callable[[int], Rendering]:
+    """What makes the edit of a number."""
+    images, size = _bytes_of(call, "image"), _size_of_edit(call.fields)
+    if not images:
+        raise HandlerError("internal", "an edit was asked for, of no picture")
+    mask = next(iter(_bytes_of(call, "mask")), None)
+    references = _bytes_of(call, "reference_images")
+
+    def render(index: int) -> Rendering:
+        from handlers.media.rendering import edit
+
+        return edit(images, mask, references, _wish(call, index), size, output_format)
+
+    return render
+
+
+def _size_of_edit(fields: Mapping[str, Json]) -> tuple[int, int] | None:
+    """The size that an edit is brought to; None: that of the first picture.
+
+    Raises:
+        HandlerError: `not_supported`: it has too many pixels.
+    """
+    if fields.get("size", "auto") == "auto":
+        return None
+    width, height = map(int, fields["size"].split("x"))
+    if width * height > MOST_PIXELS:
+        raise HandlerError(
+            "not_supported",
+            f"local edits up to {MOST_PIXELS} pixels, not {width} x {height}",
+            hints=["Ask for a smaller size, or leave it out."],
+        )
+    return width, height
+
+
+# ---------------------------------------------------------------- a call in parts
+
+
+def _bytes_of(call: Call, name: str) -> tuple[bytes, ...]:
+    """The encoded pictures of an input."""
+    media = call.inputs.get(name, ())
+    data = tuple(medium.data for medium in media if medium.data is not None)
+    if len(data) < len(media):
+        raise HandlerError("internal", f"a picture of {name!r} came without its bytes")
+    return data
+
+
+def _wish(call: Call, index: int) -> Wish:
+    """What is asked for."""
+    return Wish(call.fields.get("prompt", ""), call.fields.get("seed", 0), index)
 
 
 def provider() -> Local:

@@ -16,7 +16,8 @@ from daemon.clock import SystemClock
 from daemon.exchange import Means, Workbench, exchange
 from daemon.net import Network
 from daemon.requests import PLANNED_TASKS
-from handlers.contract import Call, HandlerError, Outcome
+from daemon.testing import tiny_image
+from handlers.contract import Call, HandlerError, Medium, Outcome
 from handlers.media.decoding import describe
 from handlers.providers import find_adapters, find_providers
 from handlers.wire import Adapter, Compute, Entry, HttpCall, Provider
@@ -28,17 +29,20 @@ NAMES = sorted(PROVIDERS)
 MODULES = sorted(found.name for found in pkgutil.iter_modules(handlers.providers.__path__))
 IMAGE_MAKERS = [name for name in NAMES if "generate_image" in PROVIDERS[name].operations]
 FREE = [name for name in IMAGE_MAKERS if not PROVIDERS[name].paid]
+FREE_EDITORS = [name for name in FREE if "edit_image" in PROVIDERS[name].operations]
 
 
 def module_of(name: str) -> Any:
     return importlib.import_module(f"handlers.providers.{name}")
 
 
-def ask(provider: Provider, **fields: Any) -> Outcome:
+def ask(
+    provider: Provider, operation: str = "generate_image", inputs: Any = None, **fields: Any
+) -> Outcome:
     async def main() -> Outcome:
         workbench = Workbench(1)
         try:
-            call = Call("generate_image", {"prompt": "x", "size": "64x64", **fields})
+            call = Call(operation, {"prompt": "x", "size": "64x64", **fields}, inputs or {})
             network = Network(max_answer_bytes=1, max_media_bytes=1)
             means = Means(workbench, network, SystemClock())
             outcome = await exchange(provider, provider.submit(call), means, 30)
@@ -123,6 +127,18 @@ def test_what_it_answers_with_can_be_decoded(name: str) -> None:
 @pytest.mark.parametrize("name", FREE)
 def test_the_same_call_gives_the_same_answer(name: str) -> None:
     assert ask(PROVIDERS[name], seed=3) == ask(PROVIDERS[name], seed=3)
+
+
+@pytest.mark.parametrize("name", FREE_EDITORS)
+def test_an_edit_that_it_answers_with_can_be_decoded_and_is_the_same_again(name: str) -> None:
+    inputs = {"image": (Medium(tiny_image()),), "mask": (Medium(tiny_image()),)}
+    outcome = ask(PROVIDERS[name], "edit_image", inputs, n=2)
+    assert len(outcome.media) == 2
+    for medium in outcome.media:
+        described = describe(medium.data or b"", 10**6, 10**7)
+        assert (described.width, described.height) == (64, 64)
+        assert described.media_type == medium.media_type
+    assert ask(PROVIDERS[name], "edit_image", inputs, n=2) == outcome
 
 
 @pytest.mark.parametrize("name", FREE)

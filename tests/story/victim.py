@@ -30,7 +30,7 @@ import daemon.gallery
 import daemon.results
 import daemon.segments
 import handlers.media.decoding
-import handlers.media.painting  # noqa: F401  imported before the fork, to save the time after it
+import handlers.media.rendering  # noqa: F401  imported before the fork, to save the time after it
 from daemon.app import App, Plugins, find_plugins
 from daemon.logs import configure_logs
 from daemon.settings import load_settings

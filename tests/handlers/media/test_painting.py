@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handlers.media import lettering
-from handlers.media.painting import MOTIFS, PALETTES, Stage, paint
+from handlers.media.motifs import MOTIFS, PALETTES, Stage
+from handlers.media.painting import paint
 
 PROMPT = "An old lighthouse keeper reads letters from the sea"
 AWKWARD = {
