@@ -78,10 +78,10 @@ def _spelled_out(image: Image.Image, depth: int) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """Samples of 0..65535 as the nearest of 0..255; the high byte alone would darken them."""
-    samples = np.array(image, np.uint16)
-    samples -= samples >> 8  # v - v / 256, and half of 256 to round: v / 257, in 16 bits
-    samples += 128
-    samples >>= 8
+    samples = np.array(image, np.uint32)
+    samples *= 255
+    samples += 32895  # round(v / 257), exactly and in integers, as libpng does it
+    samples >>= 16
     return Image.fromarray(samples.astype(np.uint8))
 
 
@@ -93,7 +93,7 @@ def _as_decoded(clear: int | tuple[int, ...], depth: int) -> int | tuple[int, ..
     if isinstance(clear, tuple):
         return tuple(sample >> 8 for sample in clear) if depth == 16 else clear
     if depth == 16:
-        return (clear - (clear >> 8) + 128) >> 8
+        return (clear * 255 + 32895) >> 16
     return clear * 255 // (2**depth - 1) if depth in (2, 4) else clear
 
 
