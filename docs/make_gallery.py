@@ -235,6 +235,8 @@ def _draw_row(
         ground = _checks(shown.size)
         ground.paste(shown, (0, 0), shown)
         picture.paste(ground, (left, top + TEXT))
+        box = (left - 1, top + TEXT - 1, left + shown.width, top + TEXT + shown.height)
+        draw.rectangle(box, outline=(150, 150, 150))
 
 
 def _checks(size: tuple[int, int], side: int = 10) -> Image.Image:

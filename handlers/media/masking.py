@@ -96,12 +96,16 @@ def mask_of_regions(
 def mask_of_selection(
     max_pixels: int, how: Refinement, selection: Selection, picture: bytes
 ) -> Masked:
-    """The mask of an object.
+    """The mask of an object, or of its background where it is inverted. Then all of the background
+    is to be changed, and the soft edge lies in the object alone: else a rim of the old background
+    would stay around it.
 
     Raises:
         HandlerError: it is no picture, it cannot be selected by that way, or nothing or everything
             was selected.
     """
+    from PIL import ImageChops
+
     from handlers.media.masks import check, refined
     from handlers.media.pictures import open_picture
     from handlers.media.selection import selected
@@ -109,7 +113,11 @@ def mask_of_selection(
     opened = open_picture(picture, max_pixels=max_pixels)
     mask, notes = selected(opened.image, selection)
     check(mask, "selection")
-    return _made(refined(mask, **asdict(how)), (*opened.notes, *notes), picture)
+    soft = refined(mask, **asdict(how))
+    if how.invert:
+        hard = refined(mask, expand=how.expand, shrink=how.shrink, invert=True)
+        soft = ImageChops.lighter(soft, hard)
+    return _made(soft, (*opened.notes, *notes), picture)
 
 
 def _made(mask: Image.Image, notes: tuple[str, ...], *made_of: bytes) -> Masked:
