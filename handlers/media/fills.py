@@ -20,7 +20,7 @@ from handlers.media.painting import chosen, drawn
 Meaning = Literal["gap", "backdrop", "canvas", "scene"]
 """What a mask asks for: see `retouching.meant`."""
 _EDGE: Final = 0.01  # the width of a backdrop's seam, in short sides
-_GLOW: Final = 0.09  # how far what was there shines into a new backdrop, in short sides
+_GLOW: Final = 0.07  # how far what was there shines into a new backdrop, in short sides
 
 
 class Ground(NamedTuple):

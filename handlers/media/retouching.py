@@ -195,7 +195,7 @@ def _over(below: Field, fill: Field, weight: Field) -> Field:
     else:
         held = below[..., 3:] / 255 * (1 - weight)
         whole = held + weight
-        part = np.divide(weight, whole, out=np.zeros_like(whole), where=whole > 0)
-        colours = below[..., :3] + (fill - below[..., :3]) * part
+        share = np.divide(weight, whole, out=np.zeros_like(whole), where=whole > 0)
+        colours = below[..., :3] + (fill - below[..., :3]) * share
         mixed = np.concatenate([colours, whole * 255], axis=2)
     return np.asarray(np.clip(mixed, 0, 255) + 0.5, np.uint8)

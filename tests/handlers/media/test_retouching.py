@@ -175,7 +175,7 @@ def test_what_came_in_is_not_changed() -> None:
     assert (picture.tobytes(), mask.tobytes()) == before
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     st.integers(1, 48),
     st.integers(1, 48),
