@@ -44,9 +44,11 @@ class Ground(NamedTuple):
 
 
 def gap(ground: Ground, wish: Wish) -> Field:
-    """What lies around, spread over the gap."""
+    """What lies around, spread over the gap; around something that was cut out lies nothing, and
+    it keeps its own tones."""
     del wish
     known = np.where(ground.cover == 0, ground.sound, 0)
+    known = known if known.any() else ground.sound
     return upright(spread(ground.colours, known))
 
 
@@ -55,19 +57,6 @@ def scene(ground: Ground, wish: Wish) -> Field:
     choice = chosen(wish.prompt, wish.seed, wish.index, wish.palette)
     art = drawn(choice.motif, ground.size, Stage(0, 0, choice.palette, choice.rng))
     return np.asarray(art, np.float32) / 255
-
-
-def backdrop(ground: Ground, wish: Wish) -> Field:
-    """A scene; at the seam it has the tones that met the object, so that no rim shows."""
-    art = scene(ground, wish)
-    short = min(ground.size)
-    kept = (ground.cover < 0.5).astype(np.float32)
-    near = _blurred(kept, max(1.0, _EDGE * short))
-    seam = ground.sound * ((near > 0.02) & (kept == 0))
-    if not seam.any():
-        return art
-    glow = smooth(_blurred(kept, max(1.5, _GLOW * short)), 0, 0.36)[..., None]
-    return np.asarray(art + (upright(spread(ground.colours, seam)) - art) * glow)
 
 
 def canvas(ground: Ground, wish: Wish) -> Field:
@@ -89,7 +78,7 @@ def canvas(ground: Ground, wish: Wish) -> Field:
 
 
 FILLS: Final[Mapping[Meaning, Callable[[Ground, Wish], Field]]] = MappingProxyType(
-    {"gap": gap, "backdrop": backdrop, "canvas": canvas, "scene": scene}
+    {"gap": gap, "backdrop": scene, "canvas": canvas, "scene": scene}
 )
 
 

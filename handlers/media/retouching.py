@@ -1,9 +1,8 @@
 """Edits of the embedded stand-in `local`: what a mask covers is filled, with no seam.
 
 It is no model. What lies around is spread over the gap (`membrane`), with grain as strong as the
-picture's own, and the prompt's motif is set into it. Behind an object a scene is painted anew, in
-a glow of what was there. A canvas goes on as in a mirror, ever softer. What the mask leaves out
-stays as it is, to the bit.
+picture's own, and the prompt's motif is set into it. Behind an object a scene is painted anew. A
+canvas goes on as in a mirror, ever softer. What the mask leaves out stays as it is, to the bit.
 
 The work is linear in the pixels. The fill is made of at most `bands.WORK` pixels, and laid over the
 picture in bands of rows, so that 40 megapixels take little more memory than the picture itself.
