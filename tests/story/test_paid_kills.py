@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
+from daemon.testing import tiny_image
 from tests.story.checks import check
 from tests.story.paid_victim import KEY, SENDING, SENT, configure, run, tally
 from tests.support import Root
@@ -23,7 +24,11 @@ NAME = "fox.json"
 REQUEST = {
     "prompt": "a fox", "size": "16x12", "n": 2, "provider": "paper", "model": "paper-1",
 }  # fmt: skip
-DROPPED = {NAME: json.dumps(REQUEST).encode()}
+EDIT = {
+    "task": "mask_inpaint", "image": "inbox/photo.png", "regions": ["rect:4:4:20:16"],
+    "keep_outside": True, "prompt": "a fox", "provider": "paper", "model": "paper-1",
+}  # fmt: skip
+PHOTO = tiny_image("navy", (64, 48))
 LOG_WRITE = 4
 """How many boundaries a write to the log has."""
 SAVING = "before daemon.gallery.publish"
@@ -37,6 +42,8 @@ class Kind(NamedTuple):
     accepted: bool = False
     """Whether it takes the call first, and the pictures are to be fetched."""
     idempotent: bool = False
+    request: Mapping[str, Any] = REQUEST
+    path: str = "/v1/images/generations"
 
 
 KINDS = {
@@ -44,6 +51,7 @@ KINDS = {
     "address": Kind(answers.url(), accepted=True),
     "polled": Kind(job("queued", "in_progress", "completed"), accepted=True),
     "idempotent": Kind(answers.b64(), idempotent=True),
+    "edit": Kind(answers.b64(), request=EDIT, path="/v1/images/edits"),
 }
 
 
@@ -59,8 +67,11 @@ class Story:
         self.seen = 0
         """How many creating calls the provider had seen by then."""
         # Not scripted but for always: a second creating call would be answered as well.
-        server.always(kind.answer, "/v1/images/generations")
-        Root(root).inbox.joinpath(NAME).write_bytes(DROPPED[NAME])
+        server.always(kind.answer, kind.path)
+        self.dropped = {NAME: json.dumps(kind.request).encode()}
+        self.photo = Root(root).inbox / "photo.png"
+        self.photo.write_bytes(PHOTO)
+        Root(root).inbox.joinpath(NAME).write_bytes(self.dropped[NAME])
         configure(
             root, server.base_url, **({"idempotency_header": HEADER} if kind.idempotent else {})
         )
@@ -73,8 +84,11 @@ class Story:
             known = {"provider.accepted", "provider.answered"} & types
             self.lost = "provider.requested" in types and not known
             self.seen = len(self.server.creates)
+            if "input.read" in types:  # from then on nobody needs the file any more
+                self.photo.unlink(missing_ok=True)
         assert run(self.root) == 0, (self.root / "stderr.log").read_text()[-4000:]
-        self.judge(check(self.root, DROPPED)[NAME])
+        self.photo.unlink(missing_ok=True)  # which no result answers
+        self.judge(check(self.root, self.dropped)[NAME])
 
     def judge(self, result: dict[str, Any]) -> None:
         self.judge_secrets()
@@ -86,7 +100,7 @@ class Story:
             assert len(creates) == self.seen <= 1
             return
         assert result["status"] == "succeeded", result
-        assert len(result["artifacts"]) == 2
+        assert len(result["artifacts"]) == 2  # two pictures, or a mask and one
         assert self.server.made == 1
         assert len(creates) == 1 + (self.seen if self.lost else 0)
         accepted = Root(self.root).types(NAME).count("provider.accepted")
@@ -134,7 +148,7 @@ def test_a_kill_at_every_boundary_pays_nothing_twice_and_is_answered(
 
 @pytest.mark.slow
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("kind", ["address", "idempotent"])
+@pytest.mark.parametrize("kind", ["address", "idempotent", "edit"])
 def test_so_does_one_at_every_boundary_until_the_pictures_are_here(
     kind: str, tmp_path: Path
 ) -> None:
