@@ -136,21 +136,34 @@ def cut_out(picture: Image.Image, visible: Box) -> Image.Image:
     return shown
 
 
-@pytest.mark.parametrize("backdrop", SCENES)
-def test_what_is_transparent_tells_nothing_of_the_backdrop(backdrop: str) -> None:
-    """Beneath lies black, as in the object."""
-    picture, truth = scene(backdrop)
-    mask, _ = object_in_box(cut_out(picture, (38, 28, 163, 135)), BOX)
-    assert agreement(mask, truth) > 0.97
+@pytest.mark.parametrize("colour", [(0, 0, 0), (200, 30, 40)])
+def test_the_colour_of_what_is_transparent_tells_nothing_of_the_backdrop(
+    colour: tuple[int, int, int],
+) -> None:
+    """An object of that very colour is found."""
+    picture, truth = scene("blotches")
+    picture, (width, height) = picture.copy(), picture.size
+    picture.paste(colour, mask=truth)
+    alpha = Image.new("L", (width, height))
+    alpha.paste(255, (38, 28, 163, 135))
+    picture.paste(colour, mask=ImageChops.invert(alpha))
+    picture.putalpha(alpha)
+    assert agreement(object_in_box(picture, BOX)[0], truth) > 0.97
 
 
 @pytest.mark.parametrize("scale", [1, 4])
 def test_what_is_transparent_is_never_selected(scale: int) -> None:
-    picture, _ = scene("grain", scale)
+    """Not even where it is finer than a pixel of the small picture."""
+    picture, truth = scene("blotches", scale)
     left, top, width, height = (side * scale for side in BOX)
-    visible = (38 * scale, 30 * scale, 95 * scale, 108 * scale)
-    mask, _ = object_in_box(cut_out(picture, visible), (left, top, width, height))
-    assert (mask.getbbox() or ())[2:] == visible[2:]
+    alpha = np.full(picture.size[::-1], 255, np.uint8)
+    alpha[::3] = 7
+    picture = picture.copy()
+    picture.putalpha(Image.fromarray(alpha))
+    mask, _ = object_in_box(picture, (left, top, width, height))
+    visible = Image.fromarray(alpha).point(lambda level: 255 * (level > 7))
+    assert ImageChops.multiply(mask, visible) == mask
+    assert agreement(mask, ImageChops.multiply(truth, visible)) > 0.95
 
 
 def test_a_box_without_anything_visible_has_an_empty_mask() -> None:
@@ -189,12 +202,16 @@ def test_any_picture_has_a_mask_within_the_box_or_an_error_with_a_name(
     assert ImageChops.multiply(mask, inside) == mask
 
 
-@pytest.mark.parametrize("size", [(70_000, 2), (2, 70_000), (400, 300)])
-def test_a_box_far_smaller_than_a_pixel_of_the_small_picture_has_a_mask(
-    size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+def test_a_box_far_smaller_than_a_pixel_of_the_small_picture_has_the_pixel_around_it(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    assert grabcut._inside((90, 60), (3, 2), (31, 1, 32, 3)).tolist() == [
+        [False, True, False],
+        [False, False, False],
+    ]
     monkeypatch.setattr(grabcut, "ROOM", 20)
-    assert object_in_box(Image.new("RGB", size, "red"), (1, 1, 1, 1))[0].size == size
+    for size in ((70_000, 2), (2, 70_000), (400, 300)):
+        assert object_in_box(Image.new("RGB", size, "red"), (1, 1, 1, 1))[0].size == size
 
 
 def test_without_opencv_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
