@@ -7,7 +7,8 @@
 5. `state`      events: where every job stands; a fold, and nothing else
 6. `runner`     an open job: its handler, when `schedule` has a place for it
 7. `context`    what a handler asks: answered by the log (`journal`), or by a provider (`asking`):
-   `roster`     who that is; `exchange` drives it, `net` sends, `sending` judges what was lost;
+   `inputs`     finds what a request names as a picture, once;
+   `roster`     who is asked; `exchange` drives it, `net` sends, `sending` judges what was lost;
    `polling`    goes on with what the provider took, `homecoming` fetches its media;
    `retries`    says after a failure whether, when and of whom to try again
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)

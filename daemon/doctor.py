@@ -49,6 +49,7 @@ CHECKS = (
     Check("disk", folders.disk),
     Check("filesystem", filesystems.filesystem),
     Check("permissions", folders.permissions, ("events",)),
+    Check("inputs", folders.inputs),
     Check("fsync", folders.fsync, (".darkroom", "events")),
     Check("links", filesystems.links, ("inbox", "events", ".darkroom", "output")),
     Check("names", filesystems.names, ("inbox", "events", "output")),

@@ -92,6 +92,30 @@ def _user() -> str:
         return str(os.geteuid())
 
 
+# ---------------------------------------------------------------- inputs
+
+
+def inputs(settings: Settings) -> Finding:
+    """Whether the folders are there whose files requests may name, and are no wider than meant."""
+    roots = settings.input_roots
+    missing = [str(root) for root in roots if not root.is_dir()]
+    if missing:
+        return fault(f"no folder: {', '.join(missing)}", "make it, or mend $DARKROOM_INPUT_ROOTS")
+    wide = [str(root) for root in roots if root in _wide() or settings.events.is_relative_to(root)]
+    if wide:
+        return warning(
+            f"requests may name every picture below {', '.join(wide)}, and have it sent to a "
+            "provider",
+            "name a folder of its own for pictures in $DARKROOM_INPUT_ROOTS",
+        )
+    return ok(", ".join(map(str, settings.readable)))
+
+
+def _wide() -> set[Path]:
+    """Folders where everybody, or everything, lies."""
+    return {Path(place).expanduser() for place in ("/", "/tmp", "/var/tmp", "/home", "~")}  # noqa: S108
+
+
 # ---------------------------------------------------------------- room
 
 

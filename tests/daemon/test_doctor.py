@@ -81,6 +81,21 @@ def test_a_warning_leaves_it_well_and_a_fault_does_not() -> None:
     assert not is_well({"a": ok(""), "b": fault("", "")})
 
 
+# ---------------------------------------------------------------- inputs
+
+
+def test_folders_for_inputs_are_there_and_no_wider_than_meant(tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    root = tmp_path / "root"
+    says(folders.inputs(Settings(root=root)), "ok", "inbox", "tmp")
+    says(folders.inputs(Settings(root=root, input_roots=(photos,))), "ok", "photos")
+    says(folders.inputs(Settings(root=root, input_roots=(root / "x",))), "fault", "no folder")
+    for wide in (Path("/"), Path("/tmp"), Path.home(), tmp_path):  # the last one holds the root
+        if wide.is_dir():
+            says(folders.inputs(Settings(root=root, input_roots=(wide,))), "warning", str(wide))
+
+
 # ---------------------------------------------------------------- the installation
 
 
