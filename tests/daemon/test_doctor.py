@@ -23,6 +23,7 @@ from daemon.checkups import (
     Finding,
     fault,
     filesystems,
+    folders,
     history,
     installation,
     ok,
