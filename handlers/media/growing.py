@@ -67,7 +67,7 @@ def _tiles(shape: tuple[int, ...], reach: int, side: int) -> Iterator[tuple[_Win
     for top in range(0, height, side):
         for left in range(0, width, side):
             bottom, right = min(top + side, height), min(left + side, width)
-            rows = slice(max(top - reach, 0), min(bottom + reach - 1, height))
+            rows = slice(max(top - reach, 0), min(bottom + reach, height))
             columns = slice(max(left - reach, 0), min(right + reach, width))
             yield (slice(top, bottom), slice(left, right)), (rows, columns)
 
