@@ -77,6 +77,7 @@ def text(words: str) -> bytes:
 
 
 WHITE = {b"wtpt": xyz(0.9642, 1, 0.8249)}
+PAPER = {b"wtpt": xyz(0.8, 0.82, 0.6)}
 LINEAR = b"curv\0\0\0\0\0\0\0\0"
 CURVE_OF_SRGB = b"para\0\0\0\0\0\3\0\0" + struct.pack(
     ">5i", *(round(v * 65536) for v in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
@@ -101,12 +102,16 @@ def linear_grey() -> bytes:
 
 
 def grey_inks() -> bytes:
-    """A press whose cyan, magenta and yellow are all the same grey: a third of black each."""
+    """Inks of which cyan, magenta and yellow are all the same grey, a third of black each. Their
+    paper is yellowish, and their black is not very black."""
     ramp = bytes(range(256))
     nodes = [(c, m, y, k) for c in (0, 1) for m in (0, 1) for y in (0, 1) for k in (0, 1)]
     table = b"".join(
-        bytes([0 if k else round(255 * (3 - c - m - y) / 3), 128, 128]) for c, m, y, k in nodes
+        bytes([26 if k else 26 + round(229 * (3 - c - m - y) / 3), 128, 128])
+        for c, m, y, k in nodes
     )
     matrix = struct.pack(">9i", *(65536 * (at % 4 == 0) for at in range(9)))
     lut = b"mft1\0\0\0\0\4\3\2\0" + matrix + ramp * 4 + table + ramp * 3
-    return icc(b"CMYK", b"prtr", b"Lab ", {b"desc": text("inks")} | WHITE | {b"A2B0": lut})
+    return icc(
+        b"CMYK", b"scnr", b"Lab ", {b"desc": text("inks"), b"A2B0": lut, b"A2B1": lut} | PAPER
+    )

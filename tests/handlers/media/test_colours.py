@@ -212,11 +212,19 @@ def test_a_profile_of_greys_converts_greys(mode: str) -> None:
     assert notes == [CONVERTED]
 
 
-def test_a_profile_of_inks_converts_inks() -> None:
-    image, notes = in_srgb(Image.new("CMYK", (1, 1), (255, 0, 0, 0)), grey_inks())
-    red, green, blue = pixels(image)[0]
-    assert red == green == blue  # its cyan is a grey: two thirds of L* are 161
-    assert abs(red - 161) <= 2
+@pytest.mark.parametrize(
+    ("inks", "expected"),
+    [
+        ((0, 0, 0, 0), 255),  # the paper is white, whatever its colour
+        ((0, 0, 0, 255), 0),  # and the blackest that it prints is black
+        # L* of 70 is 41 % of light; without the 1.1 % of the black they are 40 %
+        ((255, 0, 0, 0), 170),
+        ((0, 0, 255, 0), 170),
+    ],
+)
+def test_a_profile_of_inks_converts_inks(inks: tuple[int, ...], expected: int) -> None:
+    image, notes = in_srgb(Image.new("CMYK", (1, 1), inks), grey_inks())
+    assert np.abs(np.subtract(pixels(image)[0], expected)).max() <= 2
     assert notes == [CONVERTED]
 
 
