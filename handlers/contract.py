@@ -133,6 +133,20 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipDescription(Description):
+    """What a decoder found in a clip; its sides are those that are shown, after any rotation."""
+
+    seconds: float
+    """How long its pictures last, which may be less than its sound."""
+    fps: float
+    """Frames a second, on average."""
+    frames: int
+    codec: str
+    """Of its pictures, as FFmpeg calls it: "h264"."""
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """One saved file of a job; a row of the result's `artifacts`."""
 
