@@ -193,7 +193,9 @@ def _died(code: int) -> HandlerError:
     if -code == signal.SIGXCPU:
         return _too_slow("its time of computing")
     if -code == signal.SIGKILL:
-        return HandlerError("too_large", "what looked into the clip was killed: for its memory?")
+        return HandlerError(
+            "too_large", "what looked into the clip was killed, maybe for its memory"
+        )
     return _unreadable(f"crashes: {signal.Signals(-code).name}")
 
 

@@ -134,7 +134,7 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class ClipDescription(Description):
-    """What a decoder found in a clip; its sides are those that are shown, after any rotation."""
+    """What a decoder found in a clip. Its sides are those of what is shown, after any rotation."""
 
     seconds: float
     """How long its pictures last, which may be less than its sound."""

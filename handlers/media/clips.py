@@ -1,4 +1,4 @@
-"""What a clip is, and how it looks: read and decoded under limits by PyAV, from bytes alone.
+"""What a clip is: read and decoded under limits by PyAV, from bytes alone.
 
 FFmpeg reads some hundred formats, and some of them fetch what they name. So the container is told
 by its head, and FFmpeg is told which one it is: nothing is guessed, nothing else is opened, and
@@ -21,33 +21,26 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from handlers.answers.encoded import sniff
 from handlers.contract import ClipDescription, HandlerError
-from handlers.media import boxes, ebml
+from handlers.media.containers import container_of, looks_cut, unreadable
 
 CODECS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "prores")
 """Of pictures, as FFmpeg calls them."""
+
+MOST_STREAMS = 16
 
 _DECODERS = (*CODECS, "libdav1d", "aac", "mp3", "mp3float", "opus", "vorbis", "flac", "alac", "ac3")
 _STRICT = {
     "codec_whitelist": ",".join(_DECODERS),
     "protocol_whitelist": "none",
     "enable_drefs": "0",  # a QuickTime file may name others
-    "max_streams": "16",
+    "max_streams": str(MOST_STREAMS + 1),
     "threads": "1",
 }
 _ROUGH_END = 0.5, 0.02
 """Seconds, and part of the length, by which a stream may end before it said it would."""
 
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A format of files that hold clips."""
-
-    media_type: str
-    extension: str
-    demuxer: str
-    """FFmpeg's name for what reads it."""
+_NEVER = 1 << 62  # ticks
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,37 +51,6 @@ class Limits:
     """Width times height of one frame."""
     seconds: float = 600.0
     frames: int = 36_000
-
-
-def container_of(data: bytes) -> Container:
-    """What holds the clip, by how it begins.
-
-    Raises:
-        HandlerError: `unreadable_media`: it is no MP4, QuickTime, WebM or Matroska.
-    """
-    media_type = sniff(data)
-    match media_type, ebml.doctype(data) if media_type == "video/webm" else None:
-        case "video/mp4", _:
-            return Container("video/mp4", ".mp4", "mp4")
-        case "video/quicktime", _:
-            return Container("video/quicktime", ".mov", "mov")
-        case _, "webm":
-            return Container("video/webm", ".webm", "matroska")
-        case _, "matroska":
-            return Container("video/x-matroska", ".mkv", "matroska")
-    what = f"it is {media_type}" if media_type else "it begins as nothing that is known"
-    raise unreadable(f"{what}, and no MP4, MOV, WebM or MKV")
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether a clip is there to its end, as far as its container tells without decoding.
-
-    Raises:
-        HandlerError: `unreadable_media`, as `container_of` does.
-    """
-    if container_of(data).demuxer == "matroska":
-        return ebml.is_whole(data)
-    return boxes.is_whole(data)
 
 
 def describe_clip(data: bytes, limits: Limits) -> ClipDescription:
@@ -103,7 +65,7 @@ def describe_clip(data: bytes, limits: Limits) -> ClipDescription:
             damaged, or its codec is none of `CODECS`.
     """
     container = container_of(data)
-    with opened(data, limits) as clip:
+    with opened(data) as clip:
         stream = pictures_of(clip, limits)
         reading = _read_through(clip, stream, limits)
         if _ends_early(clip, reading.seconds, len(data)):
@@ -134,18 +96,17 @@ def _refuse(url: str, _flags: int, _options: Any) -> Any:
 
 
 @contextmanager
-def opened(data: bytes, limits: Limits) -> Iterator[InputContainer]:
+def opened(data: bytes) -> Iterator[InputContainer]:
     """A clip that FFmpeg reads from memory; what goes wrong with it meanwhile is told in words."""
     demuxer = container_of(data).demuxer
-    if not is_whole(data):
+    if looks_cut(data):
         raise unreadable("it is cut short")
-    options = {**_STRICT, "max_pixels": str(limits.pixels)}
     try:
         with av.open(
             io.BytesIO(data),
             "r",
             format=demuxer,
-            options=options,
+            options=_STRICT,
             metadata_errors="replace",
             io_open=_refuse,
         ) as clip:
@@ -158,6 +119,8 @@ def opened(data: bytes, limits: Limits) -> Iterator[InputContainer]:
 
 def pictures_of(clip: InputContainer, limits: Limits) -> VideoStream:
     """The stream with the pictures; a cover, which is a still picture, is none."""
+    if len(clip.streams) > MOST_STREAMS:
+        raise HandlerError("too_large", f"there are more than {MOST_STREAMS} streams in it")
     found = [one for one in clip.streams.video if not one.disposition & Disposition.attached_pic]
     if not found:
         raise unreadable("there are no moving pictures in it")
@@ -205,10 +168,10 @@ class _Reading:
 
     frames: int = 0
     """That are shown."""
-    begins: int | None = None
-    ends: int = 0
-    """In ticks of the stream, as is `begins`."""
-    last: int = 0
+    begins: int = _NEVER
+    """In ticks of the stream, as are `ends` and `last`."""
+    ends: int = -_NEVER
+    last: int = -_NEVER
     """When the last frame is shown."""
     seconds: float = 0.0
     """Until the last packet of any stream ends."""
@@ -217,7 +180,7 @@ class _Reading:
 
     @property
     def span(self) -> int:
-        return self.ends - (self.begins or 0)
+        return self.ends - self.begins
 
     def count(self, packet: Packet[Any], codec: str) -> None:
         """Take in a packet of pictures."""
@@ -228,7 +191,7 @@ class _Reading:
         if packet.is_discard or at is None or _is_hidden(packet, codec):
             return
         self.frames += 1
-        self.begins = at if self.begins is None else min(at, self.begins)
+        self.begins = min(self.begins, at)
         self.ends = max(self.ends, at + (packet.duration or 0))
         self.last = max(self.last, at)
 
@@ -278,12 +241,3 @@ def _last_frame(stream: VideoStream, reading: _Reading, limits: Limits) -> Video
     if last is None or last.is_corrupt or (last.pts is not None and last.pts < reading.last):
         raise unreadable("its last frames cannot be decoded")
     return last
-
-
-def unreadable(why: str) -> HandlerError:
-    """What is no good clip, and why."""
-    return HandlerError(
-        "unreadable_media",
-        f"what the provider sent is no clip that can be used: {why}",
-        hints=["Retry asks the provider for another one."],
-    )

@@ -69,14 +69,15 @@ def _give_up(memory: int, cpu: int) -> None:
     """What this process may still do: compute, for so long and in so much memory."""
     for what, most in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, cpu),
+        (resource.RLIMIT_CPU, cpu),  # a signal tells that it was this, and not somebody's kill
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 0),  # neither files nor sockets; what is open stays so
     ):
         _, hard = resource.getrlimit(what)
-        lowest = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(what, (lowest, lowest))
+        last = most + (what == resource.RLIMIT_CPU)
+        last = last if hard == resource.RLIM_INFINITY else min(last, hard)
+        resource.setrlimit(what, (min(most, last), last))
 
 
 def _no_decoder(error: ImportError) -> HandlerError:

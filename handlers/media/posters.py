@@ -13,7 +13,8 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
-from handlers.media.clips import Limits, judge_size, opened, pictures_of, unreadable
+from handlers.media.clips import Limits, judge_size, opened, pictures_of
+from handlers.media.containers import unreadable
 
 _AT = 0.1  # of the length: many clips begin dark, or fade in
 _MOST_LOOKED_AT = 300  # frames, for one that is not black
@@ -40,7 +41,7 @@ def poster_of(data: bytes, limits: Limits) -> bytes:
     Raises:
         HandlerError: as `describe_clip` does.
     """
-    with opened(data, limits) as clip:
+    with opened(data) as clip:
         stream = pictures_of(clip, limits)
         begins = _sought(clip, stream)
         chosen = _chosen(clip.decode(stream), begins, limits)
