@@ -15,7 +15,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import get_args
@@ -27,6 +27,16 @@ from handlers.contract import ClipDescription, ErrorCode, HandlerError, Json
 
 MOST_SAID = 64 << 20
 """Bytes of an answer, poster included."""
+
+_RUN = """
+import runpy, sys
+place, module = sys.argv[1:3]
+del sys.argv[1:3]
+if place not in sys.path:
+    sys.path.insert(0, place)
+runpy.run_module(module, run_name="__main__")
+"""
+"""How it begins. Python's own `-m` would need our folder in a variable, in front of all others."""
 
 _DESCRIPTION = TypeAdapter(ClipDescription)
 _MEDIA_TYPE = re.compile(r"video/[a-z0-9.+-]{1,40}")
@@ -61,7 +71,9 @@ class Prober:
     def __init__(
         self, module: str, limits: ClipLimits, timeout: float = 180.0, at_once: int = 2
     ) -> None:
-        self._command = (sys.executable, "-s", "-P", "-m", module, json.dumps(asdict(limits)))
+        place = str(Path(handlers.__file__).parents[1])
+        limited = json.dumps(asdict(limits))
+        self._command = (sys.executable, "-I", "-c", _RUN, place, module, limited)
         self._timeout = timeout
         self._places = asyncio.Semaphore(at_once)
 
@@ -75,12 +87,12 @@ class Prober:
             HandlerError: `unreadable_media`, `too_large`; `not_supported` where nothing that reads
                 clips is installed; `internal` where it cannot be started.
         """
-        async with self._places:
+        async with self._places, _ear() as (ear, mouth):
             with _stdin(clip) as source:
-                process = await self._started(source)
+                process = await self._started(source, mouth)
             try:
                 async with asyncio.timeout(self._timeout):
-                    said = await _heard(process)
+                    said = await _heard(ear)
                     code = await process.wait()
             except TimeoutError:
                 raise _too_slow(f"{self._timeout:g} s") from None
@@ -90,19 +102,37 @@ class Prober:
             raise _died(code)
         return _read(said)
 
-    async def _started(self, source: int) -> asyncio.subprocess.Process:
+    async def _started(self, source: int, mouth: int) -> asyncio.subprocess.Process:
+        """The process; `mouth`, which is its own from now on, is closed here."""
         try:
             return await asyncio.create_subprocess_exec(
                 *self._command,
                 stdin=source,
-                stdout=asyncio.subprocess.PIPE,
+                stdout=mouth,
                 stderr=asyncio.subprocess.DEVNULL,
-                env={"PYTHONPATH": str(Path(handlers.__file__).parents[1]), "LC_ALL": "C.UTF-8"},
+                env={"LC_ALL": "C.UTF-8"},
                 cwd="/",
                 start_new_session=True,
             )
         except OSError as error:
             raise HandlerError("internal", f"no process for the clip: {error}") from None
+        finally:
+            os.close(mouth)
+
+
+@contextlib.asynccontextmanager
+async def _ear() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """A reader, and the descriptor that writes to it. It is a pipe of our own, so that nobody who
+    holds its other end keeps us waiting for longer than we want."""
+    reading, mouth = os.pipe()
+    ear = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(ear), os.fdopen(reading, "rb", buffering=0)
+    )
+    try:
+        yield ear, mouth
+    finally:
+        transport.close()
 
 
 @contextlib.contextmanager
@@ -122,10 +152,10 @@ def _stdin(clip: bytes | Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-async def _heard(process: asyncio.subprocess.Process) -> bytes:
+async def _heard(ear: asyncio.StreamReader) -> bytes:
     """All that it says."""
     said = bytearray()
-    while part := await _stdout(process).read(1 << 16):
+    while part := await ear.read(1 << 16):
         said += part
         if len(said) > MOST_SAID:
             raise _unreadable("says more than it may")
@@ -137,15 +167,7 @@ async def _ended(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-    while await _stdout(process).read(1 << 16):
-        pass  # until nobody holds the other end
     await process.wait()
-
-
-def _stdout(process: asyncio.subprocess.Process) -> asyncio.StreamReader:
-    if process.stdout is None:
-        raise TypeError("it is a pipe")
-    return process.stdout
 
 
 # ---------------------------------------------------------------- what it says

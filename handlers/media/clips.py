@@ -37,6 +37,10 @@ _STRICT = {
     "max_streams": str(MOST_STREAMS + 1),
     "threads": "1",
 }
+_TITLES: dict[str, Any] = (
+    {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""A title may be in any encoding; from PyAV 19 on it may be so without being told."""
 _ROUGH_END = 0.5, 0.02
 """Seconds, and part of the length, by which a stream may end before it said it would."""
 
@@ -107,8 +111,8 @@ def opened(data: bytes) -> Iterator[InputContainer]:
             "r",
             format=demuxer,
             options=_STRICT,
-            metadata_errors="replace",
             io_open=_refuse,
+            **_TITLES,
         ) as clip:
             yield clip
     except MemoryError:

@@ -73,6 +73,10 @@ def _give_up(memory: int, cpu: int) -> None:
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NOFILE, 0),  # neither files nor sockets; what is open stays so
+        (
+            resource.RLIMIT_NPROC,
+            0,
+        ),  # neither processes nor threads; root may have them all the same
     ):
         _, hard = resource.getrlimit(what)
         last = most + (what == resource.RLIMIT_CPU)

@@ -104,6 +104,20 @@ def with_hidden_frames(data: bytes) -> bytes:
     return made.getvalue()
 
 
+def test_a_title_in_another_encoding_is_no_fault() -> None:
+    made = io.BytesIO()
+    with muxing(made, "matroska") as container:
+        container.metadata["title"] = "a title!"
+        stream = container.add_stream("mpeg4", rate=FPS)
+        stream.width, stream.height = SIZE
+        frame = noise(0)
+        frame.pts = 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = made.getvalue().replace(b"a title!", b"\xe4 title\xff")
+    assert describe_clip(data, LIMITS).frames == 1
+
+
 # ---------------------------------------------------------------- cut short, damaged
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 from handlers.contract import HandlerError
 from handlers.media import posters
 from handlers.media.clips import Limits
+from handlers.media.filming import film
 from handlers.media.posters import poster_of
 from tests.handlers.media.clipmaking import KINDS, SIZE, TURNS, brightening, clip, turned
 
@@ -74,6 +75,11 @@ def test_it_stands_upright(turn: str) -> None:
     expected = np.asarray(plain.transpose(how), np.int16)
     difference = np.abs(np.asarray(shown(turned(clip(), TURNS[turn])), np.int16) - expected)
     assert difference.mean() < 12  # it is another JPEG
+
+
+def test_its_colours_are_those_of_the_clip() -> None:
+    data = film(Image.new("RGB", SIZE, (200, 30, 40)), size=SIZE, seconds=0.2, fps=10, seed=1)
+    assert np.abs(np.asarray(shown(data), np.int16) - (200, 30, 40)).max() <= 6
 
 
 def test_it_is_the_same_one_each_time() -> None:
