@@ -22,7 +22,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from handlers.contract import ClipDescription, HandlerError
-from handlers.media.containers import container_of, looks_cut, unreadable
+from handlers.media.clipfiles import container_of, looks_cut, unreadable
 
 CODECS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "prores")
 """Of pictures, as FFmpeg calls them."""

@@ -14,7 +14,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from handlers.media.clips import Limits, judge_size, opened, pictures_of
-from handlers.media.containers import unreadable
+from handlers.media.clipfiles import unreadable
 
 _AT = 0.1  # of the length: many clips begin dark, or fade in
 _MOST_LOOKED_AT = 300  # frames, for one that is not black

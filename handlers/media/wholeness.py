@@ -6,7 +6,7 @@ of WebP.
 
 from __future__ import annotations
 
-from handlers.media import containers
+from handlers.media import clipfiles
 
 _PNG, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END, _JPEG_SCAN = b"\xff\xd8\xff", b"\xff\xd9", 0xDA
@@ -21,7 +21,7 @@ def looks_cut(data: bytes) -> bool:
         return data.find(_JPEG_END, _scan_of_jpeg(data)) < 0
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return containers.looks_cut(data)
+    return clipfiles.looks_cut(data)
 
 
 def _scan_of_jpeg(data: bytes) -> int:

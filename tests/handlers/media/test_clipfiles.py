@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from handlers.contract import HandlerError
 from handlers.media import boxes, ebml
 from handlers.media.clips import Limits, describe_clip
-from handlers.media.containers import container_of, described_by_container, looks_cut
+from handlers.media.clipfiles import container_of, described_by_container, looks_cut
 from handlers.media.wholeness import looks_cut as medium_looks_cut
 from tests.handlers.media.clipmaking import KINDS, SIZE, TURNS, clip, turned
 
