@@ -155,6 +155,20 @@ class Description:
 
 
 @dataclass(frozen=True, slots=True)
+class ClipDescription(Description):
+    """What a decoder found in a clip. Its sides are those of what is shown, after any rotation."""
+
+    seconds: float
+    """How long its pictures last, which may be less than its sound."""
+    fps: float
+    """Frames a second, on average."""
+    frames: int
+    codec: str
+    """Of its pictures, as FFmpeg calls it: "h264"."""
+    has_audio: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Artifact:
     """One saved file of a job; a row of the result's `artifacts`."""
 

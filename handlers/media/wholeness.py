@@ -1,4 +1,4 @@
-"""Whether a picture is all there, told from its bytes without decoding it. Pure.
+"""Whether a picture or a clip is all there, told from its bytes without decoding it. Pure.
 
 Sources: the PNG specification (IEND), ITU T.81 annex B (the markers of JPEG), the RIFF container
 of WebP.
@@ -6,6 +6,7 @@ of WebP.
 
 from __future__ import annotations
 
+from handlers.media.clipfiles import looks_cut as clip_looks_cut
 from handlers.media.containers import JPEG_SCAN, PNG_HEAD, jpeg_parts
 
 _PNG_END = b"IEND\xaeB`\x82"
@@ -13,14 +14,14 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
 def looks_cut(data: bytes) -> bool:
-    """Whether a picture ends before its end: False where its format does not tell."""
+    """Whether a medium ends before its end: False where its format does not tell."""
     if data.startswith(PNG_HEAD):
         return _PNG_END not in data
     if data.startswith(_JPEG):
         return data.find(_JPEG_END, _scan_of_jpeg(data)) < 0
     if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
-    return False
+    return clip_looks_cut(data)
 
 
 def _scan_of_jpeg(data: bytes) -> int:

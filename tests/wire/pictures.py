@@ -21,8 +21,9 @@ def picture(number: int, index: int = 0, size: tuple[int, int] = USUAL_SIZE) -> 
 
 
 def clip(number: int) -> bytes:
-    """What begins as an MP4 does and holds nothing: `ftyp`, and an `mdat` that says its number."""
-    return box(b"ftyp", b"isom\0\0\2\0isomiso2mp41") + box(b"mdat", b"clip %d" % number)
+    """What an MP4 is from the outside, and holds nothing: its `mdat` says its number."""
+    index = box(b"ftyp", b"isom\0\0\2\0isomiso2mp41") + box(b"moov", b"")
+    return index + box(b"mdat", b"clip %d" % number)
 
 
 def box(kind: bytes, content: bytes) -> bytes:
