@@ -59,7 +59,9 @@ def _rect(canvas: Levels, corners: Sequence[Point]) -> bool:
 def _ellipse(canvas: Levels, corners: Sequence[Point]) -> bool:
     (left, top), (right, bottom) = corners
     height, width = canvas.shape
-    rows, columns = _span(top, bottom, height), _span(left, right, width)
+    # A centre on the outline is within, on every side alike.
+    rows = _span(math.floor(top), math.ceil(bottom), height)
+    columns = _span(math.floor(left), math.ceil(right), width)
     down, across = _from_centre(rows, top, bottom), _from_centre(columns, left, right)
     inside = across * across <= (1 + 1e-9 - down * down)[:, None]
     canvas[rows, columns][inside] = 255
