@@ -383,21 +383,38 @@ def test_only_the_crease_within_a_bend_is_rounded(radius: float) -> None:
     assert (off > 2).mean() < 0.01
 
 
-def test_a_stroke_of_many_points_costs_no_more_for_being_wide(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The pixels that are looked at are counted, as time says little on a busy machine."""
-    looked = []
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many pixels each line of a stroke looked at: time says little on a busy machine."""
+    counts: list[int] = []
     original = shapes._square_distance
 
     def counted(x: NDArray[np.float64], *rest: object) -> NDArray[np.float64]:
-        looked.append(x.size)
+        counts.append(x.size)
         return original(x, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(shapes, "_square_distance", counted)
+    return counts
+
+
+def test_a_stroke_costs_no_more_for_being_wide(looked: list[int]) -> None:
     points = tuple((float(x), 500.0) for x in range(0, 1000, 20))
     canvas_of(Region("stroke", points, 32), (1000, 1000))
     narrow = sum(looked)
     looked.clear()
     canvas_of(Region("stroke", points, 320), (1000, 1000))
     assert sum(looked) < narrow
+
+
+def test_an_endless_scribble_is_drawn_more_coarsely(
+    looked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = np.random.default_rng(1).integers(20, 180, (400, 2)).tolist()
+    scribble = Region("stroke", tuple((float(x), float(y)) for x, y in places), 8)
+    fine = canvas_of(scribble, (200, 200))
+    needed = sum(looked)
+    looked.clear()
+    monkeypatch.setattr(shapes, "_MOST_BRUSHED", needed // 8)
+    coarse = canvas_of(scribble, (200, 200))
+    assert sum(looked) < needed / 4
+    assert np.abs(fine.astype(int) - coarse).mean() < 2
