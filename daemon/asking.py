@@ -5,7 +5,7 @@ sending it. Whatever comes back is durable before anything is done with it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from daemon.requests import Request
 from daemon.roster import Service
 from daemon.services import Services
 from daemon.streams import Stream
-from handlers.contract import Call, HandlerError, Medium, Outcome
+from handlers.contract import Call, HandlerError, Json, Medium, Outcome
 from handlers.wire import Pending, Ticket
 
 PROGRESS_SECONDS = 3.0
@@ -73,6 +73,8 @@ class Asker:
         self.taken: set[str] = set()
         """Steps that a provider took and works on."""
         self.warnings: list[str] = []
+        self.last_word: Mapping[str, Json] | None = None
+        """What is merged into a body after all else: the fields of a file of the request's."""
 
     async def ask(self, step: str, calls: Sequence[Call]) -> Outcome:
         """Have the first call answered that the provider can do, as `Context.ask`.
@@ -127,7 +129,7 @@ class Asker:
             call,
             model=call.model or envelope.model,
             endpoint=envelope.endpoint,
-            extra={**call.extra, **envelope.body},
+            extra={**call.extra, **envelope.body, **(self.last_word or {})},
         )
 
     # ------------------------------------------------------------ sending

@@ -14,7 +14,7 @@ from typing import Any
 
 from daemon.asking import Asker
 from daemon.decisions import Run
-from daemon.errors import Conflict, Problem
+from daemon.errors import BadRequest, Conflict, Problem
 from daemon.events import ArtifactSaved, InputRead
 from daemon.gallery import Origin
 from daemon.inputs import Found
@@ -24,7 +24,30 @@ from daemon.redaction import SIEVE
 from daemon.requests import Request
 from daemon.services import Services
 from daemon.streams import Over, Stream
-from handlers.contract import Artifact, Call, HandlerError, Input, Made, Medium, Outcome, Role
+from daemon.strictjson import parse_json
+from handlers.contract import (
+    Artifact,
+    Call,
+    HandlerError,
+    Input,
+    Json,
+    Made,
+    Medium,
+    Outcome,
+    Role,
+)
+
+_EXTRA = "read extra_json_file"
+"""The step by which the file of that field is read."""
+
+
+def _no_object(path: str, why: str) -> HandlerError:
+    return HandlerError(
+        "invalid_request",
+        f"extra_json_file {path} cannot be read: {why}",
+        hints=["Write one JSON object into it, then use retry."],
+        faults=[("/extra_json_file", why)],
+    )
 
 
 class JournaledContext:
@@ -49,6 +72,7 @@ class JournaledContext:
         self._stems = {PurePosixPath(artifact.path).stem for artifact in journal.saved.values()}
         self._warnings: list[str] = []
         self._dry = request.envelope.dry_run
+        self._reading = asyncio.Lock()
         self.max_pixels = services.settings.max_pixels
         self.saving: set[asyncio.Task[Any]] = set()
         """What is being made: whatever happens, each is recorded or removed again."""
@@ -59,12 +83,7 @@ class JournaledContext:
 
     async def read(self, step: str, source: Input) -> Medium:
         self._enter(step)
-        self._stream.flush()
-        known = self._journal.read(step, self._stream.job)
-        if known is None or not self._with.blobs.path(known.sha256).exists():
-            known = await unbroken(self._read(step, source), self.saving)
-        self._warnings += known.warnings
-        return Medium(sha256=known.sha256, media_type=known.media_type)
+        return await self._at_hand(step, source)
 
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
         blobs = self._with.blobs
@@ -80,6 +99,10 @@ class JournaledContext:
 
     async def ask(self, step: str, call: Call, *otherwise: Call) -> Outcome:
         self._enter(step)
+        async with self._reading:  # once, whoever asks first
+            path = self._request.envelope.extra_json_file
+            if path is not None and self._asker.last_word is None:
+                self._asker.last_word = await self._fields_in(path)
         return await self._asker.ask(step, (call, *otherwise))
 
     async def keep(
@@ -176,6 +199,27 @@ class JournaledContext:
         self._steps.add(step)
 
     # ------------------------------------------------------------ reading
+
+    async def _at_hand(self, step: str, source: Input) -> Medium:
+        """An input as the log has it, or as it is found now."""
+        self._stream.flush()
+        known = self._journal.read(step, self._stream.job)
+        if known is None or not self._with.blobs.path(known.sha256).exists():
+            known = await unbroken(self._read(step, source), self.saving)
+        self._warnings += known.warnings
+        return Medium(sha256=known.sha256, media_type=known.media_type)
+
+    async def _fields_in(self, path: str) -> dict[str, Json]:
+        """The object in a file of the request's own."""
+        medium = await self._at_hand(_EXTRA, path)
+        data = await asyncio.to_thread(self._with.blobs.get, medium.sha256 or "")
+        try:
+            fields = parse_json(data)
+        except BadRequest as error:
+            raise _no_object(path, error.problem.message) from None
+        if not isinstance(fields, dict):
+            raise _no_object(path, "it holds no object")
+        return fields
 
     async def _read(self, step: str, source: Input) -> InputRead:
         """Find an input, and have it lie durable before anybody works with it."""

@@ -120,6 +120,11 @@ class Envelope(BaseModel):
         PlainValidator(_fields_in),
         WithJsonSchema({"type": ["object", "string"]}),
     ] = Field(None, description="The same as `extra`, also as JSON text; goes over it.")
+    extra_json_file: str | None = Field(
+        None,
+        min_length=1,
+        description="A file with such an object, as `inbox/extra.json`; goes over both.",
+    )
     out_dir: str | None = Field(
         None,
         min_length=1,
@@ -164,7 +169,6 @@ class Envelope(BaseModel):
 
 NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
-        "extra_json_file": (None, "extra fields from a file"),
         "poll_interval": (None, "polling"),
         "max_polls": (None, "polling"),
         "download": (True, "way to leave media at the provider"),

@@ -1,7 +1,8 @@
 """`make gallery`: every task on pictures and every mode, by the embedded stand-in, on one sheet.
 
 It serves a scratch root as `make run` does, so that the sheet shows what a user gets, and draws of
-each request its source, mask, prepared input and result side by side.
+each request its source, mask, prepared input and result side by side. With the name of a file as
+its argument it also draws the sheet there, smaller, for the documentation.
 """
 
 from __future__ import annotations
@@ -253,10 +254,12 @@ def main() -> None:
     """Make it."""
     sheet = requests()
     serve(sheet)
-    draw(sheet).save(SHEET)
+    picture = draw(sheet)
+    picture.save(SHEET)
     print(f"written: {SHEET}")
-    for target in sys.argv[1:]:
-        draw(sheet).convert("RGB").save(target, quality=82, optimize=True)
+    for target in sys.argv[1:]:  # for the documentation
+        smaller = [round(side * 0.65) for side in picture.size]
+        picture.resize(smaller, Image.Resampling.LANCZOS).save(target, quality=80, optimize=True)
         print(f"written: {target}")
 
 

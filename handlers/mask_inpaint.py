@@ -109,12 +109,12 @@ class Request(ImageFields, MaskFields):
 async def run(request: Request, context: Context) -> None:
     """Make the mask, then ask for the edit, and keep both."""
     source = await read(context, "image", request.image)
+    pictures = [] if request.mask_only else await ready(context, "image", [source])
     mask = await _mask(request, context, source)
     if request.mask_only:
         return
-    (picture,) = await ready(context, "image", [source])
     fields = for_provider(request)
-    wanted = Edit(fields, [picture], mask, source, keep_outside=request.keep_outside)
+    wanted = Edit(fields, pictures, mask, source, keep_outside=request.keep_outside)
     await edit(context, wanted, prefix="inpaint")
 
 

@@ -109,7 +109,7 @@ def _dilated(padded: Levels, radius: int) -> Levels:
     disc, maxima, span = result[:length], padded.ravel(), 1
     for distance in range(radius, -1, -1):
         half = math.isqrt(radius * radius - distance * distance)
-        while 2 * span <= 2 * half + 1:
+        while span <= half:
             maxima, span = np.maximum(maxima[:-span], maxima[span:]), 2 * span
         for row in {radius - distance, radius + distance}:
             for column in {radius - half, radius + half + 1 - span}:

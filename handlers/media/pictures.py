@@ -42,7 +42,7 @@ _ENCODING: Final[Mapping[str, tuple[int, Mapping[str, Json]]]] = {
     "webp": (16_383, {"quality": 90, "method": 4}),
 }
 """The longest side that a form can have, and how it is encoded."""
-_SMALLER: Final = "Scale it down, or raise max_pixels in the settings."
+_SMALLER: Final = "Scale it down, or raise $DARKROOM_MAX_PIXELS."
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ MOST_PIXELS_GROWN: Final = 512
 """The most that a mask may be expanded or shrunk by: the work grows with it."""
 MOST_PIXELS_FEATHERED: Final = 512
 """The largest standard deviation of a feather."""
-MOST_REGIONS: Final = 200
+MOST_REGIONS: Final = 100
 MOST_POINTS: Final = 5_000
 """In one polygon or stroke."""
 LARGEST_NUMBER: Final = 1_000_000

@@ -22,6 +22,9 @@ _FINE: Final = 32.0
 """The radius in pixels up to which a stroke is drawn pixel by pixel. A wider one is so soft that
 it is drawn smaller and enlarged: its work does not grow with the radius, and a level is off by less
 than 2 of 255, but for the crease on the inner side of a bend, which is rounded a little."""
+_MOST_BRUSHED: Final = 20_000_000
+"""How many pixels of one stroke are looked at, about: a second's work. A scribble that goes over a
+picture dozens of times is drawn more coarsely, too."""
 _MARGIN: Final = 2
 _STEPS: Final = 1024
 
@@ -59,7 +62,9 @@ def _rect(canvas: Levels, corners: Sequence[Point]) -> bool:
 def _ellipse(canvas: Levels, corners: Sequence[Point]) -> bool:
     (left, top), (right, bottom) = corners
     height, width = canvas.shape
-    rows, columns = _span(top, bottom, height), _span(left, right, width)
+    # A centre on the outline is within, on every side alike.
+    rows = _span(math.floor(top), math.ceil(bottom), height)
+    columns = _span(math.floor(left), math.ceil(right), width)
     down, across = _from_centre(rows, top, bottom), _from_centre(columns, left, right)
     inside = across * across <= (1 + 1e-9 - down * down)[:, None]
     canvas[rows, columns][inside] = 255
@@ -109,13 +114,14 @@ _FALLOFF: Final = _falloff()
 
 
 def _stroke(canvas: Levels, points: Sequence[Point], radius: float) -> bool:
-    if radius <= _FINE:
+    length = sum(map(math.dist, points, points[1:]))
+    step = max(radius / _FINE, math.sqrt(2 * math.sqrt(2) * radius * length / _MOST_BRUSHED))
+    if step <= 1:
         return _brush(canvas, points, radius)
     height, width = canvas.shape
-    step = radius / _FINE
     across, down = width / step, height / step
     small = np.zeros([math.ceil(side) + 2 * _MARGIN for side in (down, across)], np.uint8)
-    _brush(small, [(x / step + _MARGIN, y / step + _MARGIN) for x, y in points], _FINE)
+    _brush(small, [(x / step + _MARGIN, y / step + _MARGIN) for x, y in points], radius / step)
     box = (_MARGIN, _MARGIN, _MARGIN + across, _MARGIN + down)
     whole = Image.fromarray(small).resize((width, height), Image.Resampling.BILINEAR, box)
     np.maximum(canvas, np.asarray(whole), out=canvas)

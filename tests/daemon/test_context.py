@@ -62,6 +62,145 @@ async def failing(scene: Awaitable[Any]) -> HandlerError:
     return caught.value
 
 
+# ---------------------------------------------------------------- inputs and calls
+
+
+def test_the_first_call_is_asked_that_the_provider_can_do(tmp_path: Path) -> None:
+    async def main() -> None:
+        provider = scripted()
+        provider.operations = frozenset({"edit_image", "outpaint_image"})
+        bench = Bench(tmp_path, provider)
+
+        async def either(context: JournaledContext) -> None:
+            await context.ask("e", call(), Call("outpaint_image"), Call("edit_image"))
+
+        job = await bench.accept()
+        await bench.run(job, either)
+        provider.operations = frozenset({"edit_image"})
+        await bench.run(job, either)  # answered by the log, although it can no more do that
+        assert [one.operation for one in provider.calls] == ["outpaint_image"]
+
+    run(main())
+
+
+def test_what_the_provider_can_do_none_of_is_refused_by_the_last(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench(tmp_path, scripted())
+        context, _ = await bench.context(await bench.accept())
+        error = await failing(context.ask("e", Call("outpaint_image"), Call("edit_image")))
+        assert (error.code, error.message) == ("not_supported", "scripted cannot edit_image")
+
+    run(main())
+
+
+def test_what_a_provider_left_out_is_recorded(tmp_path: Path) -> None:
+    async def main() -> None:
+        left = Outcome((Medium(PICTURES[0]),), left_out=("mask",))
+        bench = Bench(tmp_path, scripted(lambda _: left))
+        job = await bench.accept()
+        for _ in range(2):  # the second one is answered by the log
+            context, _ = await bench.context(job)
+            assert (await context.ask("e", call())).left_out == ("mask",)
+
+    run(main())
+
+
+def test_a_medium_with_a_recipe_is_known_by_it_and_not_by_its_bytes(tmp_path: Path) -> None:
+    async def main() -> None:
+        provider = scripted()
+        bench = Bench(tmp_path, provider)
+        job = await bench.accept()
+        for data in PICTURES[:2]:  # as if an encoder had a new version
+            context, _ = await bench.context(job)
+            medium = Medium(data, recipe="a picture of ab12")
+            await context.ask("e", Call("generate_image", {}, {"image": [medium]}))
+        assert len(provider.calls) == 1
+
+    run(main())
+
+
+def test_fields_of_a_file_go_over_all_others_and_are_read_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        file = tmp_path / "inbox" / "extra.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text('{"a": 3, "c": [1]}')
+        provider = scripted()
+        bench = Bench(tmp_path, provider)
+        job = await bench.accept(
+            extra={"a": 1, "b": 1}, extra_json={"a": 2}, extra_json_file="inbox/extra.json"
+        )
+
+        async def twice(context: JournaledContext) -> None:
+            await asyncio.gather(context.ask("one", call()), context.ask("two", call()))
+
+        await bench.run(job, twice)
+        assert [one.extra for one in provider.calls] == [{"a": 3, "b": 1, "c": [1]}] * 2
+        assert bench.types().count("input.read") == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize("text", ["[1]", '{"a": NaN}', "", "no JSON"])
+def test_a_file_of_fields_that_holds_no_object_is_told_so(tmp_path: Path, text: str) -> None:
+    async def main() -> None:
+        (tmp_path / "inbox").mkdir(exist_ok=True)
+        (tmp_path / "inbox" / "extra.json").write_text(text)
+        bench = Bench(tmp_path, scripted())
+        context, _ = await bench.context(await bench.accept(extra_json_file="inbox/extra.json"))
+        error = await failing(context.ask("e", call()))
+        assert error.code == "invalid_request"
+        assert error.faults[0][0] == "/extra_json_file"
+
+    run(main())
+
+
+def test_a_dry_run_saves_nothing_and_says_what_it_would_have_saved(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench(tmp_path, scripted())
+        job = await bench.accept(dry_run=True)
+
+        async def mask(context: JournaledContext) -> None:
+            await context.keep("mask", Medium(PICTURES[0]), prefix="mask", role="mask")
+
+        come_to = await bench.run(job, mask)
+        assert come_to.artifacts == []
+        assert "8 x 8 would have been saved, as mask" in come_to.warnings[0]
+        assert bench.types() == ["job.accepted"]
+
+    run(main())
+
+
+def test_what_is_no_output_has_a_folder_and_a_name_of_its_own(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench(tmp_path, scripted())
+        job = await bench.accept(prefix="hero")
+        context, _ = await bench.context(job)
+        mask = await context.keep("m", Medium(PICTURES[0]), prefix="mask", role="mask")
+        canvas = await context.keep("c", Medium(PICTURES[0]), prefix="x", role="prepared_input")
+        output = await context.keep("o", Medium(PICTURES[0]), prefix="y")
+        assert mask.path == f"tmp/images/masks/hero-mask-{job}-1.png"
+        assert canvas.path == f"tmp/images/outpaint_inputs/hero-prepared-{job}-1.png"
+        assert output.path == f"tmp/images/hero-{job}-1.png"
+
+    run(main())
+
+
+def test_work_is_done_in_a_thread_with_the_bytes_of_media(tmp_path: Path) -> None:
+    async def main() -> None:
+        bench = Bench(tmp_path, scripted(answer_with(PICTURES[1])))
+        context, _ = await bench.context(await bench.accept())
+        outcome = await context.ask("e", call())
+        here = threading.get_ident()
+        found = await context.work(
+            lambda *data: (data, threading.get_ident() != here),
+            Medium(PICTURES[0]),
+            *outcome.media,
+        )
+        assert found == ((PICTURES[0], PICTURES[1]), True)
+
+    run(main())
+
+
 # ---------------------------------------------------------------- a run
 
 

@@ -217,3 +217,33 @@ def test_a_sweep_goes_through_no_link(place: Place, tmp_path: Path) -> None:
     (place.output / "link").symlink_to(outside)
     assert place.gallery.sweep({JOB: 0}, set()) == 0
     assert len(os.listdir(outside)) == 1
+
+
+def test_a_file_tells_its_origin_and_is_known_by_what_it_is_then(tmp_path: Path) -> None:
+    from functools import partial
+
+    from handlers.media.decoding import describe
+    from handlers.media.provenance import provenance_of, signed
+
+    blobs = BlobStore(tmp_path, tmp_path, lambda _: True)
+    gallery = Gallery(
+        tmp_path,
+        tmp_path / "tmp",
+        tmp_path,
+        blobs,
+        lambda data: describe(data, 10**6, 10**7),
+        partial(signed, by="darkroom 0"),
+    )
+    picture = tiny_image()
+    medium = Medium(sha256=blobs.put(picture))
+    origin = {"task": "edit_image", "prompt": "a fox", "provider": "paper", "model": None}
+    described = gallery.describe(medium, origin)
+    artifact = gallery.save(medium, described, None, "fox-1", "output")
+    saved = (tmp_path / artifact.path).read_bytes()
+    told = provenance_of(saved)
+    assert told is not None
+    assert (told["prompt"], told["tool"]) == ("a fox", "darkroom 0")
+    assert told["source_type"] == "compositeWithTrainedAlgorithmicMedia"
+    assert artifact.sha256 == hashlib.sha256(saved).hexdigest() != medium.sha256
+    assert artifact.bytes == len(saved)
+    assert gallery.describe(medium).sha256 == medium.sha256  # nothing to tell, nothing changed

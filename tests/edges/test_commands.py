@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from daemon import client
 from daemon.errors import UsageError
@@ -766,6 +767,9 @@ def test_schema_is_json_that_admits_its_own_examples() -> None:
 
 
 def test_the_examples_of_the_schema_are_accepted(served: Root) -> None:
+    helmet = Image.new("RGB", (96, 72), "white")
+    helmet.paste("peru", (32, 20, 64, 56))
+    helmet.save(served.inbox / "helmet.png")
     for branch in json.loads(bare("schema").stdout)["oneOf"]:
         for example in branch["examples"]:
             request = {"$schema": "./request.schema.json", **example, "dry_run": True}

@@ -190,6 +190,15 @@ def test_the_examples_are_requests_and_one_is_a_mistake() -> None:
     door.parse(blocks(REPOSITORY / "docs" / "protocol.md", "json")[0].encode())
 
 
+def test_the_gallery_asks_for_every_task_on_pictures_and_every_mode() -> None:
+    door = Door(find_handlers(), PurePosixPath("/r"), PurePosixPath("/r/tmp"))
+    sheet = runpy.run_path(str(REPOSITORY / "docs" / "make_gallery.py"))["requests"]().values()
+    asked = [door.validate(dict(one)) for one in sheet]
+    assert {one.task for one in asked} == set(find_handlers()) - {"generate_image"}
+    modes = {one.raw.get("mode") for one in asked if one.task == "outpaint_image"}
+    assert modes >= {"transparent", "blur", "solid", "edge", "reflect"}
+
+
 # ---------------------------------------------------------------- docs/configuring.md
 
 

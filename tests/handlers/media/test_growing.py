@@ -97,21 +97,21 @@ def test_a_mask_is_eaten_from_its_outline_but_not_from_the_pictures_edge() -> No
 # ---------------------------------------------------------------- against slow references
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=80, deadline=None, derandomize=True)
 @given(masks(), RADII, TILES)
 def test_growth_is_by_a_disc_exactly(levels: Levels, radius: int, tile: int) -> None:
     with tiles_of(tile):
         assert (grown(levels, radius) == slowly_grown(levels, radius)).all()
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(masks(), RADII, TILES)
 def test_shrinking_is_what_growth_does_to_the_rest(levels: Levels, radius: int, tile: int) -> None:
     with tiles_of(tile):
         assert (shrunk(levels, radius) == 255 - slowly_grown(255 - levels, radius)).all()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(masks(), st.integers(1, 60), st.sampled_from([8, 16, 256]))
 def test_a_feather_in_tiles_is_pillows_gaussian(levels: Levels, tenths: int, tile: int) -> None:
     levels = np.pad(levels, ((0, 30), (30, 0)))
@@ -126,7 +126,7 @@ def test_a_feather_in_tiles_is_pillows_gaussian(levels: Levels, tenths: int, til
 # ---------------------------------------------------------------- what holds for any mask
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(masks(), RADII, RADII)
 def test_growth_contains_the_mask_and_any_lesser_growth(
     levels: Levels, one: int, other: int
