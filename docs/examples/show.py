@@ -21,14 +21,15 @@ SCRATCH = EXAMPLES.parent.parent / ".scratch"
 
 
 def drop(root: Path) -> list[str]:
-    """Copy every example into the inbox; the names of the requests."""
+    """Copy every example into the inbox, and the pictures that they name; the names of the
+    requests."""
     names = []
-    for example in sorted(EXAMPLES.rglob("*.json")):
+    for example in sorted([*EXAMPLES.rglob("*.json"), *EXAMPLES.rglob("*.jpg")]):
         name = example.relative_to(EXAMPLES)
         target = root / "inbox" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(example, target)
-        names.append(name.as_posix())
+        names += [name.as_posix()] if example.suffix == ".json" else []
     return names
 
 
