@@ -106,7 +106,9 @@ class Viewer:
         """A failure that says where the clip lies, which may have been paid for."""
         hints = [*error.hints]
         if error.code == "too_large":
-            hints.append("docs/videos.md says which settings limit clips; raise one, and use retry.")
+            hints.append(
+                "docs/videos.md says which settings limit clips; raise one, and use retry."
+            )
         if medium.sha256 is not None:
             place = "/".join(self._path(medium).parts[-3:])
             hints.append(f"What came lies in {place} until the job succeeds.")

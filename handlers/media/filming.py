@@ -71,7 +71,7 @@ def film(
     Raises:
         HandlerError: `not_supported`: such a clip is not made here.
     """
-    frames = _judged(size, seconds, fps)
+    frames = frames_of(size, seconds, fps)
     scenes = [Scene.of(image, size, f"{seed}:first")]
     if last is not None:
         scenes.append(Scene.of(last, size, f"{seed}:last"))
@@ -89,8 +89,12 @@ def film(
     return made.getvalue()
 
 
-def _judged(size: tuple[int, int], seconds: float, fps: int) -> int:
-    """How many frames there will be."""
+def frames_of(size: tuple[int, int], seconds: float, fps: int) -> int:
+    """How many frames a clip will have.
+
+    Raises:
+        HandlerError: `not_supported`: such a clip is not made here.
+    """
     width, height = size
     if width not in SIDES or height not in SIDES or width % 2 or height % 2:
         raise HandlerError(

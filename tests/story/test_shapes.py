@@ -13,11 +13,11 @@ import trustme
 from PIL import Image
 
 from daemon.testing import tiny_image
-from tests.story.stage import CLIPS, KEY, PLAIN, Cast, Played, play, play_all
+from tests.story.stage import CLIP, KEY, Cast, Played, play
 from tests.wire import answers, failures, faults
 from tests.wire.answers import GOOD
 from tests.wire.jobs import EXPIRED, Style, job
-from tests.wire.pictures import picture
+from tests.wire.pictures import CLIP_FPS, USUAL_SIZE, clip, picture
 from tests.wire.server import ProviderServer
 from tests.wire.talking import Reply, Step
 
@@ -265,8 +265,13 @@ def test_a_clip_is_asked_for_until_it_is_done(
     tmp_path: Path, server: ProviderServer, style: Style
 ) -> None:
     server.script(job("queued", "in_progress", "completed", style=style))
-    (one,) = play_all(tmp_path, server, [{}], handlers=CLIPS)
+    one = play(tmp_path, server, **CLIP)
     assert one.ok, one.end.error
+    data, poster = one.files()
+    assert data == clip(1)
+    assert pixels(poster)[0] == USUAL_SIZE
+    told = {"seconds": 0.5, "fps": CLIP_FPS, "frames": 4, "codec": "h264", "verified": True}
+    assert one.end.artifacts[0].items() >= {"kind": "video", "role": "output", **told}.items()
     assert (len(server.creates), len(server.polls), len(server.downloads)) == (1, 2, 1)
 
 
@@ -338,7 +343,6 @@ def test_the_address_of_a_job_that_expired_is_asked_for_anew(
     server.script(
         job("queued", "completed", style="relay" if kind == "image" else "openai", expires=True)
     )
-    handlers = CLIPS if kind == "video" else None
-    (one,) = play_all(tmp_path, server, [{}], PLAIN, handlers)
+    one = play(tmp_path, server, **(CLIP if kind == "video" else {}))
     assert one.ok, one.end.error
     assert (len(server.creates), len(server.polls), len(server.downloads)) == (1, 2, 2)

@@ -70,7 +70,7 @@ def test_an_endpoint_of_chats_makes_a_chat_and_pictures_go_along_as_parts() -> N
             "https://api.together.xyz/v2/videos",
             {"width": 720, "height": 1280, "seconds": "8", "fps": 24},
         ),
-        ("xai", "https://api.x.ai/v1/videos/generations", {"duration": 8}),
+        ("xai", "https://api.x.ai/v1/videos/generations", {"duration": 8, "aspect_ratio": "9:16"}),
         ("openrouter", "https://openrouter.ai/api/v1/videos", {"size": "720x1280", "duration": 8}),
     ],
 )
