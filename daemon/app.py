@@ -368,13 +368,14 @@ def _calm_collector() -> None:
 
 def _network(settings: Settings) -> Network:
     """The way out, under this daemon's limits."""
-    from handlers.media.wholeness import looks_cut
+    from handlers.media.wholeness import is_medium, looks_cut
 
     return Network(
         max_answer_bytes=settings.max_answer_bytes,
         max_media_bytes=settings.max_media_bytes,
         trust_env=settings.trust_env,
         looks_cut=looks_cut,
+        is_medium=is_medium,
     )
 
 

@@ -17,7 +17,7 @@ from daemon.net import Effort, Network
 from daemon.redaction import Secret
 from daemon.sites import Limits, Site
 from handlers.contract import Json
-from handlers.media.wholeness import looks_cut
+from handlers.media.wholeness import is_medium, looks_cut
 from handlers.providers import find_adapters
 from handlers.wire import Entry
 from tests.builders import Bench
@@ -196,6 +196,7 @@ def _network(bench: Bench, more: Mapping[str, Any]) -> Network:
         "max_answer_bytes": CAP,
         "max_media_bytes": CAP,
         "looks_cut": looks_cut,
+        "is_medium": is_medium,
         "effort": Effort(sleep=bench.clock.sleep),
         **more,
     }

@@ -275,6 +275,40 @@ def test_a_clip_is_asked_for_until_it_is_done(
     assert (len(server.creates), len(server.polls), len(server.downloads)) == (1, 2, 1)
 
 
+DAMAGED: dict[str, Step] = {
+    "cut short": Reply(200, clip(1)[:-20], {"content-type": "video/mp4"}),
+    "no clip at all": Reply(200, b"something else", {"content-type": "video/mp4"}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_clip_that_is_damaged_on_its_way_is_fetched_again(
+    tmp_path: Path, server: ProviderServer, name: str
+) -> None:
+    server.script(*[DAMAGED[name]] * 2, at="download")
+    one = play(tmp_path, server, **CLIP)
+    assert one.files()[0] == clip(1)
+    assert (len(server.creates), len(server.downloads), one.end.attempts) == (1, 3, 1)
+
+
+def test_one_that_stays_no_clip_is_refused_and_was_paid_for_once(
+    tmp_path: Path, server: ProviderServer
+) -> None:
+    server.script(*[DAMAGED["no clip at all"]] * 3, at="download")
+    one = play(tmp_path, server, **CLIP)
+    assert (one.code, len(server.creates), len(server.downloads)) == ("unreadable_media", 1, 3)
+    assert one.end.artifacts == []
+
+
+def test_a_picture_where_a_clip_was_asked_for_is_saved_and_is_no_success(
+    tmp_path: Path, server: ProviderServer
+) -> None:
+    server.script(answers.b64())
+    one = play(tmp_path, server, **CLIP)
+    assert (one.code, len(server.creates)) == ("no_media", 1)
+    assert [row["kind"] for row in one.end.artifacts] == ["image"]
+
+
 @pytest.mark.parametrize("word", ["pondering", "Almost There", "QUEUED_2", "", "🙂"])
 def test_a_word_that_nobody_knows_is_waited_out(
     tmp_path: Path, server: ProviderServer, word: str
