@@ -254,6 +254,11 @@ class TaskRequest(BaseModel):
     EXAMPLE: ClassVar[Mapping[str, Json]] = MappingProxyType({})
     """A request that works, for the schema and the documentation."""
 
+    @property
+    def makes(self) -> Kind:
+        """What is wanted: this chooses the provider where the request names none."""
+        return "image"
+
     def faults(self) -> Iterable[tuple[str, str]]:
         """What is wrong with the fields as they stand together: each time the name of a field, and
         what about it."""

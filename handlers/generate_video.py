@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from handlers.contract import Call, Context, Input, Json, Medium
+from handlers.contract import Call, Context, Input, Json, Kind, Medium
 from handlers.media.clipfields import VideoFields, for_clip
 from handlers.media.fields import PROMPT, InputField
 from handlers.media.inputs import read, ready
@@ -57,6 +57,10 @@ class Request(VideoFields):
         "path, which the provider's entry must allow.",
     )
     prompt: str = Field(min_length=1, description=PROMPT)
+
+    @property
+    def makes(self) -> Kind:
+        return "video"
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """A picture where one is spoken of, and a path where one is to be sent."""

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from handlers.answers.blame import PICTURE_FIELDS, names_field
-from handlers.contract import Call, Context, HandlerError, Json, Medium, Outcome
+from handlers.contract import Call, Context, HandlerError, Json, Kind, Medium, Outcome
 from handlers.media.clipfields import VideoFields, for_clip
 from handlers.media.fields import PROMPT, ImageFields, InputsField, MadeFields, for_provider
 from handlers.media.inputs import read_all, ready
@@ -70,6 +70,10 @@ class Request(ImageFields, VideoFields):
     )
     consistent: bool | None = Field(None, description="Old manifests say it; no effect.")
     prompt: str = Field(min_length=1, description=PROMPT)
+
+    @property
+    def makes(self) -> Kind:
+        return self.mode
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """Fields of the other kind, and roles that do not fit the pictures."""
