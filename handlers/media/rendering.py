@@ -57,12 +57,6 @@ def painting(
     return _encoded(picture, output_format)
 
 
-def scene(wish: Wish, size: Size) -> Image.Image:
-    """A picture of a prompt, to be filmed."""
-    width, height = size
-    return paint(wish.prompt, seed=wish.seed, width=width, height=height, palette=wish.palette)
-
-
 def edit(
     images: Sequence[bytes],
     mask: bytes | None,

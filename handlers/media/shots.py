@@ -5,7 +5,6 @@ Filming takes numpy, Pillow and PyAV, which are imported when it comes to that.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ SECONDS, FPS = 4, 24
 SHORTER = 480
 """Pixels of the shorter side, where neither `size` nor `resolution` says another."""
 _WIDE = 16, 9
+_NEAR = 4 / 3  # as far as the camera goes, so that what is painted stays sharp
 _MOST_PROMPT = 2000
 """Characters of a prompt: more would not be readable on a picture, and tickets are small."""
 _LINES = re.compile(r"(\d{2,4})p", re.IGNORECASE)
@@ -112,20 +112,25 @@ def filmed(shot: Shot, pictures: Pictures) -> bytes:
     Raises:
         HandlerError: a picture cannot be read, or such a clip is not made here.
     """
-    from handlers.media import rendering
     from handlers.media.filming import film
+    from handlers.media.painting import scene
+    from handlers.media.rendering import coloured, opened
 
-    wish = rendering.coloured(Wish(shot.prompt, shot.seed), pictures.references)
+    title = None
     if pictures.first is not None:
-        scene = rendering.opened(pictures.first)
+        first = opened(pictures.first)
     else:
-        scene = rendering.scene(wish, _painted(shot.size))
-    last = rendering.opened(pictures.last) if pictures.last is not None else None
+        palette = coloured(Wish(shot.prompt), pictures.references).palette
+        first, title = scene(
+            shot.prompt, seed=shot.seed, size=shot.size, near=_NEAR, palette=palette
+        )
+    last = opened(pictures.last) if pictures.last is not None else None
     return film(
-        scene, size=shot.size, seconds=shot.seconds, fps=shot.fps, seed=shot.seed, last=last
+        first,
+        size=shot.size,
+        seconds=shot.seconds,
+        fps=shot.fps,
+        seed=shot.seed,
+        last=last,
+        title=title if last is None else None,
     )
-
-
-def _painted(size: Size) -> Size:
-    """How large a picture is painted: the camera goes nearer, and it shall stay sharp."""
-    return (min(4096, math.ceil(size[0] * 4 / 3)), min(4096, math.ceil(size[1] * 4 / 3)))
