@@ -40,6 +40,7 @@ from daemon.locks import RootLock
 from daemon.looking import Looker
 from daemon.net import Network
 from daemon.pauses import Pauses
+from daemon.probing import ClipLimits, Prober
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import Door
@@ -49,6 +50,7 @@ from daemon.runner import Runner
 from daemon.services import Services
 from daemon.settings import Settings
 from daemon.state import State
+from daemon.viewing import ClipSense, Viewer
 from handlers.contract import Handler
 from handlers.wire import Adapter, Provider
 
@@ -221,6 +223,7 @@ class App:
         """What the runs of all jobs share."""
         settings, clock = self._settings, self._clock
         network = _network(settings)
+        workbench = Workbench(max(2, os.cpu_count() or 2))
         return Services(
             settings=settings,
             clock=clock,
@@ -228,7 +231,8 @@ class App:
             blobs=blobs,
             disk=disk,
             gallery=gallery,
-            workbench=Workbench(max(2, os.cpu_count() or 2)),
+            viewer=Viewer(gallery, blobs, workbench, _clip_sense(settings)),
+            workbench=workbench,
             gates=Gates(settings.provider_concurrency, clock),
             network=network,
             inputs=Inputs(settings, self._state, log.get, blobs, network),
@@ -364,13 +368,14 @@ def _calm_collector() -> None:
 
 def _network(settings: Settings) -> Network:
     """The way out, under this daemon's limits."""
-    from handlers.media.wholeness import looks_cut
+    from handlers.media.wholeness import is_medium, looks_cut
 
     return Network(
         max_answer_bytes=settings.max_answer_bytes,
         max_media_bytes=settings.max_media_bytes,
         trust_env=settings.trust_env,
         looks_cut=looks_cut,
+        is_medium=is_medium,
     )
 
 
@@ -379,6 +384,25 @@ def _decoder(settings: Settings) -> Describe:
     from handlers.media.decoding import describe
 
     return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
+
+
+def _clip_sense(settings: Settings) -> ClipSense:
+    """What looks at clips, under this daemon's limits."""
+    from handlers.media import clipfiles
+
+    limits = ClipLimits(
+        pixels=settings.max_pixels,
+        seconds=settings.max_clip_seconds,
+        frames=settings.max_clip_frames,
+        memory=settings.probe_memory_bytes,
+        cpu=settings.probe_cpu_seconds,
+    )
+    prober = Prober(
+        "handlers.media.inspecting", limits, settings.probe_timeout, settings.probe_concurrency
+    )
+    return ClipSense(
+        clipfiles.is_clip, prober.probe, clipfiles.described_by_container, settings.max_media_bytes
+    )
 
 
 def _signer() -> Sign:

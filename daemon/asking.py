@@ -85,7 +85,7 @@ class Asker:
         self.outcomes[step] = None
         stream, roster = self._live(), self._with.roster
         name = self._journal.provider_of(step) or stream.job.provider
-        name = name or roster.default(self._request.task)
+        name = name or roster.default(self._request.fields.makes)
         self.provider = name
         call = self._chosen(step, name, calls)
         if self._request.envelope.dry_run:

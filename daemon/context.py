@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,7 +15,7 @@ from daemon.asking import Asker
 from daemon.decisions import Run
 from daemon.errors import BadRequest, Conflict, Problem
 from daemon.events import ArtifactSaved, InputRead
-from daemon.gallery import Origin
+from daemon.gallery import Described, Origin
 from daemon.inputs import Found
 from daemon.journal import GOES_ON, MAY_BE_BILLED, Journal
 from daemon.recording import unbroken
@@ -48,6 +47,11 @@ def _no_object(path: str, why: str) -> HandlerError:
         hints=["Write one JSON object into it, then use retry."],
         faults=[("/extra_json_file", why)],
     )
+
+UNVERIFIED = (
+    "nobody decoded {path}, so what is told of it is what the file says of itself, and it has no "
+    'poster: install what reads clips (pip install "darkroomd[video]")'
+)
 
 
 class JournaledContext:
@@ -111,12 +115,15 @@ class JournaledContext:
         self._enter(step)
         self._stream.flush()
         self._kept[step] = None
+        self._kept.setdefault(_poster_of(step), self._journal.saved.get(_poster_of(step)))
         artifact: Artifact | None = self._journal.saved.get(step)
         if artifact is None and self._dry:
             return await self._would_keep(medium, role)
         if artifact is None:
             artifact = await unbroken(self._save(step, medium, prefix, role), self.saving)
         self._kept[step] = artifact
+        if artifact.verified is False:
+            self.warn(UNVERIFIED.format(path=artifact.path))
         return artifact
 
     async def progress(self, message: str, fraction: float | None = None) -> None:
@@ -177,7 +184,7 @@ class JournaledContext:
         return Run(
             provider=self._asker.provider,
             model=self._asker.model,
-            artifacts=[asdict(kept) for kept in self._kept.values() if kept is not None],
+            artifacts=[kept.to_json() for kept in self._kept.values() if kept is not None],
             references=[reference for outcome in outcomes for reference in outcome.references],
             warnings=[
                 *self._journal.told(self._stream.job),
@@ -250,50 +257,88 @@ class JournaledContext:
         """What a dry run comes to instead of a file."""
         gallery = self._with.gallery
         described = await self._with.workbench.run(lambda: gallery.describe(medium))
-        what, digest, size, _ = described
+        what, digest, size, *_ = described
         self.warn(
             f"dry run: a picture of {what.width} x {what.height} would have been saved, as {role}"
         )
         return Artifact("", role, what.kind, what.media_type, size, digest, what.width, what.height)
 
     async def _save(self, step: str, medium: Medium, prefix: str, role: Role) -> Artifact:
-        envelope, gallery = self._request.envelope, self._with.gallery
-        chosen = envelope.prefix
-        if chosen is not None and role != "output":
-            chosen = f"{chosen}-{role.partition('_')[0]}"
-        stem, number = self._stem(chosen or prefix)
-        origin = self._origin(role) if self._with.settings.provenance else None
-        described = await self._with.workbench.run(lambda: gallery.describe(medium, origin))
+        stem, number = self._stem(self._beginning(prefix, role))
+        viewed = await self._with.viewer.view(medium, self._origin(role))
+        if viewed.poster is not None:
+            await self._save_poster(step, Medium(viewed.poster), prefix, number)
+        return await self._publish(step, medium, viewed.described, (stem, number), role)
+
+    async def _save_poster(self, step: str, poster: Medium, prefix: str, number: int) -> None:
+        """Save the picture that stands for a clip. It is recorded before the clip is, so that none
+        is forgotten; but no clip is lost for want of one."""
+        name = _poster_of(step)
+        self._enter(name)
+        if self._kept[name] is not None:  # from before a crash
+            return
+        named = self._stem(self._beginning(f"{prefix}-poster", "poster"), number)
+        try:
+            described = (await self._with.viewer.view(poster, self._origin("poster"))).described
+            self._kept[name] = await self._publish(name, poster, described, named, "poster")
+        except HandlerError as error:
+            self.warn(f"a clip has no poster: {error.message}")
+
+    async def _publish(
+        self,
+        step: str,
+        medium: Medium,
+        described: Described,
+        named: tuple[str, int],
+        role: Role,
+    ) -> Artifact:
+        """Put a medium in its place, and record it."""
+        gallery, (stem, number) = self._with.gallery, named
         artifact = await self._with.disk.patiently(
             lambda: gallery.save(medium, described, self._request.folder, stem, role)
         )
         try:
-            await self._stream.write(ArtifactSaved(step, number, asdict(artifact)))
+            await self._stream.write(ArtifactSaved(step, number, artifact.to_json()))
         except (Conflict, HandlerError, Over):  # the log will never know of it
             await asyncio.to_thread(gallery.remove, artifact)
             raise
         return artifact
 
-    def _origin(self, role: Role) -> Origin:
-        """How a file of this job came to be, for the file itself to tell."""
+    def _origin(self, role: Role) -> Origin | None:
+        """How a file of this job came to be, for the file itself to tell, if it is to."""
+        if not self._with.settings.provenance:
+            return None
         raw = self._request.raw
-        made = self._asker.provider if role == "output" else None
+        made_there = role in ("output", "poster")
+        made = self._asker.provider if made_there else None
         return {
             "task": self._request.task,
             "job": self._stream.job.id,
             "role": role,
             "provider": made,
             "model": self._asker.model if made is not None else None,
-            "prompt": raw.get("prompt") if role == "output" else None,
+            "prompt": raw.get("prompt") if made_there else None,
             "seed": raw.get("seed") if made is not None else None,
         }
 
-    def _stem(self, prefix: str) -> tuple[str, int]:
+    def _beginning(self, prefix: str, role: Role) -> str:
+        """How the name of a file begins."""
+        chosen = self._request.envelope.prefix
+        if chosen is None or role == "output":
+            return chosen or prefix
+        return f"{chosen}-{role.partition('_')[0]}"
+
+    def _stem(self, prefix: str, first: int = 1) -> tuple[str, int]:
         """A name that no artifact of this job has or had, and its number: the first free one from
-        where a fresh start began."""
+        `first`, and from where a fresh start began."""
         job = self._live().job
-        number = job.number_before + 1
+        number = max(first, job.number_before + 1)
         while (stem := f"{prefix}-{job.id}-{number}") in self._stems:
             number += 1
         self._stems.add(stem)
         return stem, number
+
+
+def _poster_of(step: str) -> str:
+    """The step that keeps the poster, where another one keeps a clip."""
+    return f"{step} poster"

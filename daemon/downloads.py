@@ -42,7 +42,7 @@ MOST_HOPS = 5
 LONGEST_WAIT = 30.0
 """Seconds: of what an answer asks for."""
 
-LooksCut = Callable[[bytes], bool]
+Look = Callable[[bytes], bool]
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
@@ -70,11 +70,17 @@ class Effort:
 
 
 class _MayPass(Exception):
-    """A try failed in a way that may pass."""
+    """A try failed in a way that may pass.
 
-    def __init__(self, error: HandlerError) -> None:
+    Args:
+        error: how.
+        fetched: what came all the same, if it is to be taken in the end.
+    """
+
+    def __init__(self, error: HandlerError, fetched: Fetched | None = None) -> None:
         super().__init__(error.message)
         self.error = error
+        self.fetched = fetched
 
 
 class Downloads:
@@ -86,6 +92,7 @@ class Downloads:
         max_bytes: of one medium.
         effort: how hard it tries.
         looks_cut: whether a medium ends before its end.
+        is_medium: whether some bytes are a medium that is known.
     """
 
     def __init__(
@@ -94,16 +101,19 @@ class Downloads:
         judge: Judge,
         max_bytes: int,
         effort: Effort,
-        looks_cut: LooksCut,
+        looks_cut: Look,
+        is_medium: Look,
     ) -> None:
         self._connections = connections
         self._judge = judge
         self._max_bytes = max_bytes
         self._effort = effort
         self._looks_cut = looks_cut
+        self._is_medium = is_medium
 
     async def fetch(self, site: Site | None, url: str, timeout: float) -> Fetched:
-        """Fetch a medium.
+        """Fetch a medium. What is no medium that is known is fetched again like one that was cut
+        short, but given back in the end: others may know it, or say what it is.
 
         Args:
             site: the provider who named it.
@@ -118,6 +128,8 @@ class Downloads:
             async with asyncio.timeout(timeout):
                 return await self._retrying()(self._try, site, target)
         except _MayPass as passing:
+            if passing.fetched is not None:
+                return passing.fetched
             raise passing.error from None
         except TimeoutError:
             raise _failed(target, f"was not here within {timeout:g} s", passes=True) from None
@@ -197,7 +209,10 @@ class Downloads:
         if not data or self._looks_cut(data):
             raise _MayPass(_failed(target, "was cut short", passes=True))
         media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        return Fetched(data, media_type or None, target.shown)
+        fetched = Fetched(data, media_type or None, target.shown)
+        if not self._is_medium(data):
+            raise _MayPass(_failed(target, "holds no picture and no clip", passes=True), fetched)
+        return fetched
 
 
 def _joined(target: Target, location: str) -> str:

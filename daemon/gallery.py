@@ -13,11 +13,19 @@ import shutil
 import sys
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from daemon.blobs import BlobStore
 from daemon.files import folder_beneath, publish, write_durable
-from handlers.contract import Artifact, Description, HandlerError, Json, Medium, Role
+from handlers.contract import (
+    Artifact,
+    ClipDescription,
+    Description,
+    HandlerError,
+    Json,
+    Medium,
+    Role,
+)
 
 Describe = Callable[[bytes], Description]
 
@@ -33,6 +41,7 @@ FOLDERS = {"image": "images", "video": "videos"}
 ROLE_FOLDERS: Mapping[Role, str] = {
     "mask": "images/masks",
     "prepared_input": "images/outpaint_inputs",
+    "poster": "images/posters",
 }
 """Where what is no output goes."""
 
@@ -46,6 +55,8 @@ class Described(NamedTuple):
     """In bytes."""
     data: bytes | None = None
     """What to save instead of the medium itself."""
+    verified: bool = True
+    """Whether it was decoded; else the description is what a clip says of itself."""
 
 
 class Gallery:
@@ -77,7 +88,7 @@ class Gallery:
         self._sign = sign
 
     def describe(self, medium: Medium, origin: Origin | None = None) -> Described:
-        """Decode a medium: what it is, and what of it is to be saved.
+        """Decode a picture: what it is, and what of it is to be saved.
 
         Args:
             medium: with its bytes, or the digest under which they lie.
@@ -118,7 +129,7 @@ class Gallery:
             HandlerError: `forbidden_path`: the way there is no folder, or a link.
             OSError: it could not be written.
         """
-        description, digest, size, data = described
+        description, digest, size, data, _ = described
         usual = ROLE_FOLDERS.get(role, FOLDERS[description.kind])
         folders = tuple((usual if folder is None else folder).split("/"))
         parts = tuple(part for part in (*folders, stem + description.extension) if part)
@@ -141,6 +152,7 @@ class Gallery:
             sha256=digest,
             width=description.width,
             height=description.height,
+            **_of_clip(described),
         )
 
     def remove(self, artifact: Artifact) -> None:
@@ -188,6 +200,21 @@ class Gallery:
             return path.relative_to(self._root).as_posix()
         except ValueError:
             return path.as_posix()
+
+
+def _of_clip(described: Described) -> dict[str, Any]:
+    """What an artifact says besides, if it is a clip."""
+    clip = described.description
+    if not isinstance(clip, ClipDescription):
+        return {}
+    return {
+        "seconds": clip.seconds,
+        "fps": clip.fps,
+        "frames": clip.frames,
+        "codec": clip.codec,
+        "has_audio": clip.has_audio,
+        "verified": described.verified,
+    }
 
 
 def _forbidden(folder: str) -> HandlerError:

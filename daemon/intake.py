@@ -284,7 +284,8 @@ class Intake:
             request_sha256=look.request_sha256,
             content_sha256=look.key,
             task=request.task,
-            provider=next(iter(envelope.providers), None) or self._roster.default(request.task),
+            provider=next(iter(envelope.providers), None)
+            or self._roster.default(request.fields.makes),
             request_id=envelope.id,
             body_sha256=body_digest(request.raw) if envelope.id is not None else None,
             request=look.raw,

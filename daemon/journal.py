@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from daemon.decisions import Run
@@ -213,7 +213,7 @@ class Journal:
         )
         warnings = [MAY_BE_BILLED] if paying else []
         return Run(
-            artifacts=[asdict(artifact) for artifact in self.saved.values()],
+            artifacts=[artifact.to_json() for artifact in self.saved.values()],
             warnings=[*warnings, *([GOES_ON] if goes_on else []), *self.told(job)],
         )
 

@@ -14,7 +14,7 @@ from daemon.addresses import why_never, why_not_outside
 from daemon.answers import Answer, Journey, NotAnswered, TooMuch
 from daemon.bodies import decoded
 from daemon.connections import Connections, Judge, Resolve, Way
-from daemon.downloads import Downloads, Effort, Fetched, LooksCut
+from daemon.downloads import Downloads, Effort, Fetched, Look
 from daemon.messages import message_of
 from daemon.sites import Site
 from daemon.targets import aim, check_outside
@@ -35,6 +35,7 @@ class Network:
         effort: how hard a medium is tried for.
         connect_timeout: seconds that making a connection may take.
         looks_cut: whether a medium ends before its end; nobody can tell, if left out.
+        is_medium: whether some bytes are a medium that is known; all are, if left out.
     """
 
     def __init__(
@@ -47,14 +48,17 @@ class Network:
         judge: Judge = why_not_outside,
         effort: Effort = Effort(),  # noqa: B008 - frozen
         connect_timeout: float = 10.0,
-        looks_cut: LooksCut = lambda _: False,
+        looks_cut: Look = lambda _: False,
+        is_medium: Look = lambda _: True,
     ) -> None:
         self._max_answer_bytes = max_answer_bytes
         self._judge = judge
         self._connections = Connections(
             trust_env=trust_env, resolve=resolve, connect_timeout=connect_timeout
         )
-        self._downloads = Downloads(self._connections, judge, max_media_bytes, effort, looks_cut)
+        self._downloads = Downloads(
+            self._connections, judge, max_media_bytes, effort, looks_cut, is_medium
+        )
 
     async def call(self, site: Site, call: HttpCall, timeout: float) -> HttpReply:
         """Send a call, and give back its reply, whatever the status.

@@ -21,7 +21,7 @@ from daemon.errors import Problem, error_of
 from daemon.redaction import SIEVE, Secret
 from daemon.settings import Settings
 from daemon.sites import Limits, Site
-from handlers.contract import HandlerError
+from handlers.contract import HandlerError, Kind
 from handlers.wire import Adapter, Provider
 
 STAND_IN = "local"
@@ -84,10 +84,10 @@ class Roster:
         """All that there are, in the order of the configuration, the embedded ones last."""
         return [*self._now().services, *self._embedded]
 
-    def default(self, task: str) -> str:
+    def default(self, kind: Kind) -> str:
         """Who is asked where a request does not say; empty where that cannot be known, because a
         configuration file cannot be read."""
-        known, kind = self._now(), "video" if task == "generate_video" else "image"
+        known = self._now()
         if self._settings.provider is not None:
             return self._settings.provider
         preferred = known.configuration.preferred.get(kind)

@@ -16,6 +16,7 @@ from daemon.inputs import Inputs
 from daemon.net import Network
 from daemon.roster import Roster
 from daemon.settings import Settings
+from daemon.viewing import Viewer
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Services:
     blobs: BlobStore
     disk: Disk
     gallery: Gallery
+    viewer: Viewer
     workbench: Workbench
     gates: Gates
     network: Network

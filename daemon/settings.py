@@ -70,7 +70,21 @@ class Settings(BaseModel):
         300.0, ge=0, description="Seconds to wait for paid calls at a stop."
     )
     max_request_bytes: int = Field(32 << 20, ge=1, description="The largest request.")
-    max_pixels: int = Field(40_000_000, ge=1, description="The largest picture that is decoded.")
+    max_pixels: int = Field(
+        40_000_000, ge=1, description="The largest picture, or frame of a clip, that is decoded."
+    )
+    max_clip_seconds: float = Field(600.0, gt=0, description="The longest clip that is decoded.")
+    max_clip_frames: int = Field(36_000, ge=1, description="The same, in frames.")
+    probe_memory_bytes: int = Field(
+        1 << 30,
+        ge=128 << 20,
+        description="Memory of a process that decodes a clip, besides twice the clip's size.",
+    )
+    probe_cpu_seconds: int = Field(60, ge=1, description="Seconds that such a process may compute.")
+    probe_timeout: float = Field(
+        180.0, gt=0, description="Seconds that all of it may take, while the machine is busy too."
+    )
+    probe_concurrency: int = Field(2, ge=1, le=1024, description="Clips that are decoded at once.")
     max_media_bytes: int = Field(512 << 20, ge=1, description="The largest file of media.")
     max_answer_bytes: int = Field(
         256 << 20, ge=1, description="The largest answer of a provider, with pictures in it."

@@ -212,7 +212,7 @@ class ScriptedContext:
 
     files: Mapping[str, bytes] = field(default_factory=dict)
     scripts: list[Script] = field(default_factory=list)
-    can: frozenset[str] = frozenset({"generate_image", "edit_image"})
+    can: frozenset[str] = frozenset({"generate_image", "edit_image", "generate_video"})
     max_pixels: int = 40_000_000
     calls: list[Call] = field(default_factory=list)
     kept: list[tuple[str, Role, bytes]] = field(default_factory=list)
@@ -244,6 +244,8 @@ class ScriptedContext:
         self._enter(step)
         data = medium.data or b""
         self.kept.append((prefix, role, data))
+        if data[4:8] == b"ftyp":  # an MP4
+            return Artifact(f"{prefix}.mp4", role, "video", "video/mp4", len(data), "", 1, 1)
         return Artifact(f"{prefix}.png", role, "image", "image/png", len(data), "", 1, 1)
 
     async def progress(self, message: str, fraction: float | None = None) -> None:

@@ -10,7 +10,7 @@ Nothing here imports the daemon, and nothing here has a side effect.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -181,6 +181,18 @@ class Artifact:
     sha256: str
     width: int
     height: int
+    # Of a clip only:
+    seconds: float | None = None
+    fps: float | None = None
+    frames: int | None = None
+    codec: str | None = None
+    has_audio: bool | None = None
+    verified: bool | None = None
+    """Whether it was decoded here; else all of this is what the file says of itself."""
+
+    def to_json(self) -> dict[str, Json]:
+        """The row as it stands in events and results: what a picture does not have is left out."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +254,11 @@ class TaskRequest(BaseModel):
     EXAMPLE: ClassVar[Mapping[str, Json]] = MappingProxyType({})
     """A request that works, for the schema and the documentation."""
 
+    @property
+    def makes(self) -> Kind:
+        """What is wanted: this chooses the provider where the request names none."""
+        return "image"
+
     def faults(self) -> Iterable[tuple[str, str]]:
         """What is wrong with the fields as they stand together: each time the name of a field, and
         what about it."""
@@ -297,7 +314,8 @@ class Context(Protocol):
     async def keep(
         self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
     ) -> Artifact:
-        """Decode a medium under limits, save it whole, and count it among the job's artifacts.
+        """Decode a medium under limits, save it whole, and count it among the job's artifacts. A
+        clip gets a second one beside it: a picture that stands for it, as `poster`.
 
         Args:
             step: the name of this step.

@@ -47,8 +47,10 @@ from daemon.settings import Settings
 from daemon.state import State
 from daemon.streams import Stream
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
+from daemon.viewing import ClipSense, Viewer
 from handlers import find_handlers
-from handlers.contract import ErrorCode, Handler
+from handlers.contract import ClipDescription, ErrorCode, Handler
+from handlers.media import clipfiles
 from handlers.media.decoding import describe
 from handlers.wire import Adapter, Provider
 
@@ -240,6 +242,20 @@ ANY_EVENT = st.sampled_from(sorted(BY_TYPE)).flatmap(lambda name: events_of(BY_T
 # ---------------------------------------------------------------- a bench
 
 
+async def decoded_here(clip: bytes | Path) -> tuple[ClipDescription, bytes]:
+    """What a clip is, and its poster: as the process apart says it, but without one."""
+    from handlers.media.clips import Limits, describe_clip
+    from handlers.media.posters import poster_of
+
+    data = clip if isinstance(clip, bytes) else await asyncio.to_thread(clip.read_bytes)
+    return describe_clip(data, Limits()), poster_of(data, Limits())
+
+
+CLIP_SENSE = ClipSense(
+    clipfiles.is_clip, decoded_here, clipfiles.described_by_container, max_bytes=10**7
+)
+
+
 class Bench:
     """A root in memory, but for blobs and media: everything that a job's context needs.
 
@@ -275,6 +291,7 @@ class Bench:
             lambda data: describe(data, 10**6, 10**7),
         )
         self.workbench = Workbench(4)
+        self.viewer = Viewer(self.gallery, self.blobs, self.workbench, CLIP_SENSE)
         self.network = Network(max_answer_bytes=1 << 24, max_media_bytes=1 << 24)
         self.roster = Roster(
             self.settings,
@@ -290,6 +307,7 @@ class Bench:
             blobs=self.blobs,
             disk=self.disk,
             gallery=self.gallery,
+            viewer=self.viewer,
             workbench=self.workbench,
             gates=Gates(self.settings.provider_concurrency, self.clock),
             network=self.network,

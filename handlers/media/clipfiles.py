@@ -42,6 +42,11 @@ def container_of(data: bytes) -> Container:
     raise unreadable(f"{what}, and no MP4, MOV, WebM or MKV")
 
 
+def is_clip(head: bytes) -> bool:
+    """Whether a file holds a clip, by how it begins."""
+    return (sniff(head) or "").startswith("video/")
+
+
 def looks_cut(data: bytes) -> bool:
     """Whether a clip ends before its end; False for what is no clip."""
     media_type = sniff(data)

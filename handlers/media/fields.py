@@ -21,12 +21,10 @@ def _boolean_text(value: Json) -> Json:
     return {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
 
 
-class ImageFields(TaskRequest):
-    """The fields of every task that makes pictures."""
+class MadeFields(TaskRequest):
+    """The fields of every task that has something made."""
 
-    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"count": "n", "aspectRatio": "aspect_ratio", "outputFormat": "output_format"}
-    )
+    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType({"aspectRatio": "aspect_ratio"})
 
     size: str | None = Field(
         None,
@@ -38,22 +36,31 @@ class ImageFields(TaskRequest):
         pattern=r"^[1-9]\d{0,2}:[1-9]\d{0,2}$",
         description='Width to height, as "16:9", for providers that choose the pixels themselves.',
     )
+    seed: int | None = Field(None, ge=0, description="The same seed makes the same.")
+    negative_prompt: str | None = Field(None, description="What should not be in it.")
+    preset: Annotated[bool | str | None, BeforeValidator(_boolean_text)] = Field(
+        None, description="The provider's own preset."
+    )
+
+
+class ImageFields(MadeFields):
+    """The fields of every task that makes pictures."""
+
+    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {**MadeFields.ALIASES, "count": "n", "outputFormat": "output_format"}
+    )
+
     quality: str | None = Field(None, description="The provider's own word for how good.")
     style: str | None = Field(None, description="The provider's own word for a style.")
     background: str | None = Field(
         None, description='"transparent", "opaque" or "auto", where a provider can.'
     )
     n: int | None = Field(None, ge=1, le=10, description="How many pictures, 1 to 10.")
-    seed: int | None = Field(None, ge=0, description="The same seed gives the same picture.")
     output_format: Literal["png", "jpeg", "webp"] | None = Field(
         None, description="The format of the file."
     )
-    negative_prompt: str | None = Field(None, description="What should not be in the picture.")
     nsfw: Annotated[bool | None, BeforeValidator(_boolean_text)] = Field(
         None, description="The provider's switch for adult content."
-    )
-    preset: Annotated[bool | str | None, BeforeValidator(_boolean_text)] = Field(
-        None, description="The provider's own preset."
     )
 
 

@@ -53,6 +53,7 @@ def film(
     fps: int,
     seed: int,
     last: Image.Image | None = None,
+    title: Image.Image | None = None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> bytes:
     """A silent MP4 of a slow move over a picture, with its index in front.
@@ -65,22 +66,24 @@ def film(
         fps: frames a second.
         seed: where the camera goes.
         last: what the clip ends with.
+        title: what stays where it is, over everything: RGBA, of the clip's size.
         progress: told after each frame how much is done, from 0 to 1; what it raises ends the
             filming.
 
     Raises:
         HandlerError: `not_supported`: such a clip is not made here.
     """
-    frames = _judged(size, seconds, fps)
+    frames = frames_of(size, seconds, fps)
     scenes = [Scene.of(image, size, f"{seed}:first")]
     if last is not None:
         scenes.append(Scene.of(last, size, f"{seed}:last"))
+    lay = Title.of(title).laid if title is not None else lambda planes: planes
     made = io.BytesIO()
     with _container(made) as container:
         stream = _stream(container, size, fps)
         for number in range(frames):
             moment = number / max(1, frames - 1)
-            frame = _frame(_planes_at(scenes, moment, size), size)
+            frame = _frame(lay(_planes_at(scenes, moment, size)), size)
             frame.pts = number
             container.mux(stream.encode(frame))
             progress((number + 1) / (frames + 1))
@@ -89,8 +92,12 @@ def film(
     return made.getvalue()
 
 
-def _judged(size: tuple[int, int], seconds: float, fps: int) -> int:
-    """How many frames there will be."""
+def frames_of(size: tuple[int, int], seconds: float, fps: int) -> int:
+    """How many frames a clip will have.
+
+    Raises:
+        HandlerError: `not_supported`: such a clip is not made here.
+    """
     width, height = size
     if width not in SIDES or height not in SIDES or width % 2 or height % 2:
         raise HandlerError(
@@ -139,6 +146,28 @@ class Scene:
             luma.resize((width, height), Image.Resampling.BICUBIC, full),
             *(c.resize((width // 2, height // 2), Image.Resampling.BICUBIC, half) for c in chroma),
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What stays where it is."""
+
+    planes: tuple[Image.Image, ...]
+    """As those of a scene."""
+    covers: tuple[Image.Image, ...]
+    """How much each of these hides: in full for luma, at half the width and height for chroma."""
+
+    @classmethod
+    def of(cls, title: Image.Image) -> Title:
+        cover = title.getchannel("A")
+        half = cover.resize((cover.width // 2, cover.height // 2), Image.Resampling.BOX)
+        return cls(_planes(title.convert("RGB")), (cover, half, half))
+
+    def laid(self, planes: list[Image.Image]) -> list[Image.Image]:
+        """Planes of a frame with the title over them."""
+        for plane, own, cover in zip(planes, self.planes, self.covers, strict=True):
+            plane.paste(own, mask=cover)
+        return planes
 
 
 def _planes_at(scenes: list[Scene], moment: float, size: tuple[int, int]) -> list[Image.Image]:

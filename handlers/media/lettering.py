@@ -263,9 +263,7 @@ def _square(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
 def printed(page: Page, art: Image.Image, dark: str, light: str) -> Image.Image:
     """The page with `art` and lettering, in a dark and a light colour of CSS."""
     (left, top), setting = page.at, page.setting
-    # Paper must not be as dark or as light as the art, or the art would lose its edge.
-    middle = art.convert("L").resize((1, 1), Image.Resampling.BOX).tobytes()[0]
-    ink, ground = (dark, light) if page.style == "print" and middle < 120 else (light, dark)
+    ink, ground = _inks(page, art, dark, light)
     picture = Image.new(art.mode, page.size, ground if art.mode == "RGB" else (0, 0, 0, 0))
     picture.paste(art, page.art[:2])
     if setting.lines and page.style == "bleed":
@@ -276,6 +274,30 @@ def printed(page: Page, art: Image.Image, dark: str, light: str) -> Image.Image:
     if setting.lines:
         _draw(picture, setting, page.at, ink)
     return picture
+
+
+def title(page: Page, art: Image.Image, dark: str, light: str) -> Image.Image | None:
+    """What `printed` puts on art that is no cut-out, alone: RGBA, to be laid over art that moves.
+    None where a page has no lettering."""
+    if not page.setting.lines:
+        return None
+    ink, ground = _inks(page, art, dark, light)
+    sheet = Image.new("RGB", page.size, ground)
+    cover = Image.new("L", page.size, 255)
+    if page.style == "bleed":
+        cover = _veil(page)
+    else:
+        cover.paste(0, page.art)
+    sheet.putalpha(cover)
+    _draw(sheet, page.setting, page.at, ink)
+    return sheet
+
+
+def _inks(page: Page, art: Image.Image, dark: str, light: str) -> tuple[str, str]:
+    """The colours of ink and ground. Paper must not be as dark or as light as the art, or the art
+    would lose its edge."""
+    middle = art.convert("L").resize((1, 1), Image.Resampling.BOX).tobytes()[0]
+    return (dark, light) if page.style == "print" and middle < 120 else (light, dark)
 
 
 def _veil(page: Page) -> Image.Image:

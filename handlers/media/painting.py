@@ -66,15 +66,53 @@ def paint(
     if width not in SIDES or height not in SIDES:
         raise ValueError(f"sides must be {SIDES[0]}..{SIDES[-1]} px, not {width}x{height}")
     motif, calm, palette, rng = chosen(prompt, seed, index, palette)
-    note = "stand-in · no model"
-    origin = f"{note} · seed {seed}" + (f" · image {index + 1}" if index else "")
-    notes = f"darkroom local {origin}", origin, note, "stand-in"
     style = "cut-out" if transparent else "bleed" if calm else "print"
-    page = lettering.arrange(prompt, notes, (width, height), style)
+    page = lettering.arrange(prompt, _notes(seed, index), (width, height), style)
     left, top, right, bottom = page.art
     art = drawn(motif, (right - left, bottom - top), Stage(0, 0, palette, rng), transparent)
+    return lettering.grained(lettering.printed(page, art, *_inks(palette)), rng)
+
+
+class Scene(NamedTuple):
+    """A picture in two layers, to be filmed."""
+
+    art: Image.Image
+    """RGB; larger than the clip, as the camera goes nearer."""
+    title: Image.Image | None
+    """RGBA, of the clip's size: it stays where it is. None where it would be too small to read."""
+
+
+def scene(
+    prompt: str, *, seed: int, size: tuple[int, int], near: float, palette: str | None = None
+) -> Scene:
+    """The stand-in picture of a prompt in layers; as `paint` otherwise.
+
+    Args:
+        prompt: what stands on it, and what the motif comes of.
+        seed: another one gives another picture.
+        size: of the clip, in pixels.
+        near: how many times larger the art is.
+        palette: in place of the curated one.
+    """
+    motif, calm, palette, rng = chosen(prompt, seed, 0, palette)
+    page = lettering.arrange(prompt, _notes(seed, 0), size, "bleed" if calm else "print")
+    width, height = (min(SIDES[-1], math.ceil(side * near)) for side in size)
+    art = drawn(motif, (width, height), Stage(0, 0, palette, rng))
+    title = lettering.title(page, art, *_inks(palette))
+    return Scene(lettering.grained(art, rng), title)
+
+
+def _notes(seed: int, index: int) -> tuple[str, ...]:
+    """What the quiet line says, the longest first."""
+    note = "stand-in · no model"
+    origin = f"{note} · seed {seed}" + (f" · image {index + 1}" if index else "")
+    return f"darkroom local {origin}", origin, note, "stand-in"
+
+
+def _inks(palette: str) -> tuple[str, str]:
+    """The dark and the light colour of a palette."""
     dark, *_, light, _ = (f"#{code}" for code in palette.split())
-    return lettering.grained(lettering.printed(page, art, dark, light), rng)
+    return dark, light
 
 
 def drawn(motif: Motif, size: tuple[int, int], stage: Stage, cut: bool = False) -> Image.Image:

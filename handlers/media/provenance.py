@@ -82,7 +82,7 @@ def _source_type(origin: Mapping[str, Json]) -> str | None:
         return None
     if origin["provider"] == "local":
         return "algorithmicMedia"
-    made_whole = origin.get("task") in ("generate_image", "reference_media")
+    made_whole = origin.get("task") in ("generate_image", "generate_video", "reference_media")
     return "trainedAlgorithmicMedia" if made_whole else "compositeWithTrainedAlgorithmicMedia"
 
 

@@ -52,7 +52,7 @@ def painting(
         width=width,
         height=height,
         transparent=transparent,
-        palette=_coloured(wish, references).palette,
+        palette=coloured(wish, references).palette,
     )
     return _encoded(picture, output_format)
 
@@ -71,8 +71,8 @@ def edit(
     Raises:
         HandlerError: a picture cannot be read, or the mask has another size.
     """
-    picture, *others = map(_decoded, images)
-    wish = _coloured(wish, references)
+    picture, *others = map(opened, images)
+    wish = coloured(wish, references)
     if mask is None and not _is_clear(picture):
         result = restyled(picture, wish, others)
     else:
@@ -88,15 +88,21 @@ def edit(
     return encoded._replace(notes=(note, *encoded.notes))
 
 
-def _coloured(wish: Wish, references: Sequence[bytes]) -> Wish:
-    """`wish` in the colours of the references."""
-    return (
-        replace(wish, palette=palette_of(list(map(_decoded, references)))) if references else wish
-    )
+def coloured(wish: Wish, references: Sequence[bytes]) -> Wish:
+    """A wish in the colours of the references, if there are any.
+
+    Raises:
+        HandlerError: one cannot be read.
+    """
+    return replace(wish, palette=palette_of(list(map(opened, references)))) if references else wish
 
 
-def _decoded(data: bytes) -> Image.Image:
-    """A picture as RGB, or as RGBA where it has an alpha."""
+def opened(data: bytes) -> Image.Image:
+    """A picture as RGB, or as RGBA where it has an alpha.
+
+    Raises:
+        HandlerError: `unreadable_media`, `too_large`.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a bomb is judged here
@@ -122,7 +128,7 @@ def _fitting(mask: bytes | None, size: Size) -> Image.Image | None:
     """A mask as levels."""
     if mask is None:
         return None
-    levels = _decoded(mask).convert("L")
+    levels = opened(mask).convert("L")
     if levels.size != size:
         raise HandlerError(
             "internal", f"a mask of {levels.size} does not fit a picture of {size} pixels"

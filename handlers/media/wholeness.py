@@ -1,4 +1,4 @@
-"""Whether a picture or a clip is all there, told from its bytes without decoding it. Pure.
+"""Whether a picture or a clip is one, and all there, told from its bytes without decoding it. Pure.
 
 Sources: the PNG specification (IEND), ITU T.81 annex B (the markers of JPEG), the RIFF container
 of WebP.
@@ -6,11 +6,17 @@ of WebP.
 
 from __future__ import annotations
 
+from handlers.answers.encoded import sniff
 from handlers.media.clipfiles import looks_cut as clip_looks_cut
 from handlers.media.containers import JPEG_SCAN, PNG_HEAD, jpeg_parts
 
 _PNG_END = b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
+
+
+def is_medium(data: bytes) -> bool:
+    """Whether some bytes begin as a picture or a clip of a format that is known."""
+    return sniff(data) is not None
 
 
 def looks_cut(data: bytes) -> bool:

@@ -35,7 +35,12 @@ class Videos:
     length: str = "seconds"
     """The field for how long it is to be."""
     length_is_text: bool = True
-    pictures: Literal["form", "xai", "openrouter"] | None = "form"
+    pictures: Literal["form", "free", "xai", "openrouter"] | None = "form"
+    """How pictures go along: one as a file of a form; as the caller says; as objects in JSON; as
+    frames with a role. None: there is no way."""
+    form_alone: bool = False
+    """Whether a call without a picture is a form too."""
+    most_references: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

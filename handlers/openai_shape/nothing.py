@@ -12,6 +12,7 @@ from handlers.contract import ErrorCode, HandlerError, Json
 from handlers.openai_shape.asking import Asked
 from handlers.wire import HttpReply
 
+_WHAT = {"image": "picture", "video": "clip"}
 _FINE = (0, 200, None)
 """What relays say by `code` when nothing is wrong."""
 
@@ -37,15 +38,17 @@ def nothing_in(reply: HttpReply, answer: Json, found: Found, asked: Asked) -> Ha
         return _unreadable(reply, asked)
     if complaint.is_refusal or _reports_failure(answer, found, complaint.message):
         return failure_within(reply, complaint, who)
-    words = f"no picture: {complaint.message}" if complaint.message else "no picture"
+    words = f"no {_WHAT[asked.kind]}"
+    words += f": {complaint.message}" if complaint.message else ""
     return no_media(reply, words, asked)
 
 
 def no_media(reply: HttpReply, what: str, asked: Asked) -> HandlerError:
-    """The failure of an answer that holds no picture and does not say why."""
+    """The failure of an answer that holds no medium and does not say why."""
+    chat = ", and whether it does so only in a chat" if asked.kind == "image" else ""
     hints = (
         "Look at the provider's own log; the prompt may have been filtered.",
-        "Check that the model makes pictures, and whether it does so only in a chat.",
+        f"Check that the model makes {_WHAT[asked.kind]}s{chat}.",
     )
     return _for_good(reply, "no_media", f"{asked.entry.name} answered, but with {what}", hints)
 
@@ -69,8 +72,9 @@ def _out_of_reach(reply: HttpReply, found: Found, asked: Asked) -> HandlerError:
 
 
 def _unreadable(reply: HttpReply, asked: Asked) -> HandlerError:
-    """Pictures are there, but cannot be decoded."""
-    message = f"{asked.entry.name} answered with what should be a picture, and is no base64"
+    """Media are there, but cannot be decoded."""
+    what = _WHAT[asked.kind]
+    message = f"{asked.entry.name} answered with what should be a {what}, and is no base64"
     hint = "Look at the provider's own log, or try another model."
     return _for_good(reply, "unreadable_media", message, (hint,))
 

@@ -25,12 +25,16 @@ COMPATIBLE = Dialect(
     name="compatible",
     title="any other server of the OpenAI shape",
     example="http://127.0.0.1:4000/v1",
-    videos=Videos(),
+    videos=Videos(pictures="free"),
     notes=(
         "Every field that is given is sent, because nobody knows what the server takes.",
         (
             "Reference pictures go along as data URLs in the field `reference_images`, or in the "
             "one that `reference_key` names."
+        ),
+        (
+            "The picture of a clip goes along as the file `input_reference` of a form; with "
+            "`image_field`, or with the mode `animate` or `reference`, as a data URL in JSON."
         ),
     ),
     unverified=(
@@ -147,11 +151,15 @@ VLLM_OMNI = Dialect(
     references_edit=True,
     mask="white",
     mask_name="mask_image",
-    videos=Videos(),
-    limits=("1 to 10 pictures a call.",),
-    notes=("A mask is called `mask_image` there; a model that cannot inpaint may take no notice.",),
-    unverified=("Clips: its documentation was not read for them.",),
-    untried=frozenset({"generate_video"}),
+    videos=Videos(
+        fields=frozenset({"prompt", "size", "seconds", "fps", "seed", "negative_prompt"}),
+        form_alone=True,
+    ),
+    limits=("1 to 10 pictures a call.", "One picture for a clip."),
+    notes=(
+        "A mask is called `mask_image` there; a model that cannot inpaint may take no notice.",
+        "A call for a clip is a form there, also without a picture.",
+    ),
 )
 SGLANG = Dialect(
     name="sglang",
@@ -168,7 +176,11 @@ SGLANG = Dialect(
     ),
     references_edit=True,
     mask=None,
-    videos=Videos(length_is_text=False),
+    videos=Videos(
+        fields=frozenset({"prompt", "size", "seconds", "fps", "seed", "negative_prompt"}),
+        length_is_text=False,
+    ),
+    limits=("One picture for a clip.",),
     notes=("It takes a mask and makes no use of it, so none is sent.",),
 )
 TOGETHER = Dialect(
@@ -190,7 +202,10 @@ TOGETHER = Dialect(
         poll="/v2/videos/{id}",
         content=None,
         fields=frozenset(
-            {"prompt", "width", "height", "seconds", "fps", "seed", "negative_prompt"}
+            {
+                *("prompt", "width", "height", "resolution", "seconds", "fps", "seed"),
+                "negative_prompt",
+            }
         ),
         pictures=None,
     ),
@@ -224,11 +239,12 @@ XAI = Dialect(
         length="duration",
         length_is_text=False,
         pictures="xai",
+        most_references=7,
     ),
     limits=(
         "1 to 10 pictures a call, and at most 5 to edit.",
         "A picture to edit: PNG, JPEG or WebP.",
-        "Clips: 1 to 15 seconds.",
+        "Clips: 1 to 15 seconds; of one first frame, or after at most 7 references.",
     ),
     notes=(
         (
@@ -266,7 +282,13 @@ OPENROUTER = Dialect(
         length_is_text=False,
         pictures="openrouter",
     ),
-    limits=("1 to 10 pictures a call, but some models make one.",),
+    limits=(
+        "1 to 10 pictures a call, but some models make one.",
+        (
+            "A clip may have a first frame, a last frame, and references; beside frames these do "
+            "not count."
+        ),
+    ),
     notes=('Models that make pictures only in a chat need `options = {images = "chat"}`.',),
 )
 DIALECTS = MappingProxyType(

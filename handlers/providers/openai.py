@@ -5,7 +5,8 @@ them, and pictures out of a chat. How one server differs from another is a row o
 `handlers.openai_shape.table`; `docs/providers.md` tells it to users.
 
 In a configuration's `options` may stand: `images = "chat"` (ask for pictures in a chat),
-`status_path` (where jobs are asked for, with `{id}`), and for Azure `api_version` and `deployment`.
+`status_path` (where jobs are asked for, with `{id}`), `allow_paths = true` (it reads files of this
+machine), and for Azure `api_version` and `deployment`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ OPTIONS: Mapping[str, str] = {
     "status_path": 'where jobs are asked for, as "/jobs/{id}"',
     "api_version": 'for Azure, as "2025-04-01-preview"',
     "deployment": "for Azure, the name of a deployment",
+    "allow_paths": "true: it may be sent paths of pictures (`image_transport`), and reads them",
 }
 """What an entry may say besides, and what it is for."""
 
@@ -129,7 +131,10 @@ def _check_options(entry: Entry) -> None:
     for name, value in entry.options.items():
         if name not in OPTIONS:
             raise _wrong_option(entry, name, f"Options are: {', '.join(OPTIONS)}")
-        if not isinstance(value, str) or (name == "images" and value not in ("", "chat")):
+        if name == "allow_paths":
+            if not isinstance(value, bool):
+                raise _wrong_option(entry, name, f"{name} is true or false; {OPTIONS[name]}")
+        elif not isinstance(value, str) or (name == "images" and value not in ("", "chat")):
             raise _wrong_option(entry, name, f"{name} is text; {OPTIONS[name]}")
     path = entry.options.get("status_path")
     if path is not None and ("{id}" not in path or not path.startswith("/")):

@@ -16,6 +16,7 @@ from daemon.redaction import Secret
 from daemon.sites import Site
 from daemon.testing import tiny_image
 from handlers.contract import HandlerError
+from handlers.media.wholeness import is_medium
 from tests.daemon.rawserver import (
     CAP,
     Peer,
@@ -318,6 +319,21 @@ def test_a_refused_connection_may_pass() -> None:
         )
     assert (caught.value.code, caught.value.retryable) == ("download_failed", True)
     assert len(waits.seconds) == 2
+
+
+def test_what_is_no_medium_is_fetched_again_and_given_back_in_the_end() -> None:
+    odd, picture = always(reply(b"no medium")), always(reply(PICTURE))
+    known = {"is_medium": is_medium}
+    assert fetch(in_turn(odd, picture), **known).data == PICTURE
+    with serving(odd) as server:
+        effort = Effort(sleep=Waits().sleep)
+        got = run(lambda net: net.fetch(site_of(server), "/x", 5), effort=effort, **known)
+    assert (got.data, len(server.requests)) == (b"no medium", 3)
+
+
+def test_where_a_cut_medium_comes_last_nothing_is_given_back() -> None:
+    script = in_turn(always(reply(b"no medium")), always(reply(PICTURE[:40])))
+    assert failed(script, is_medium=is_medium).retryable
 
 
 # ---------------------------------------------------------------- within the own origin

@@ -75,37 +75,37 @@ BROKEN = Problem("config_invalid", "openclaw.json, line 3: a comma is missing", 
 
 
 def test_with_no_configuration_at_all_the_stand_in_serves() -> None:
-    assert roster().default("generate_image") == "local"
+    assert roster().default("image") == "local"
     assert roster().service("local").site is None
 
 
 def test_who_is_set_goes_before_everybody() -> None:
     known = configuration(configured("a"), preferred={"image": "a"})
-    assert roster(known, provider="x").default("generate_image") == "x"
+    assert roster(known, provider="x").default("image") == "x"
 
 
 def test_what_a_file_prefers_goes_before_its_first_provider() -> None:
     known = configuration(configured("a"), configured("b"), preferred={"image": "b"})
-    assert roster(known).default("generate_image") == "b"
-    assert roster(known).default("generate_video") == "a"
+    assert roster(known).default("image") == "b"
+    assert roster(known).default("video") == "a"
 
 
 def test_the_first_provider_that_can_be_used_serves_otherwise() -> None:
     foreign = configured("claude", entry={"api": "anthropic-messages"})
     without = configured("b", problem=Problem("config_missing", "$B_KEY is not set"))
-    assert roster(configuration(foreign, without, configured("c"))).default("edit_image") == "c"
+    assert roster(configuration(foreign, without, configured("c"))).default("image") == "c"
 
 
 def test_where_none_can_be_used_the_first_tells_why_and_no_stand_in_serves() -> None:
     known = configuration(configured("b", problem=Problem("config_missing", "$B_KEY is not set")))
-    chosen = roster(known).default("generate_image")
+    chosen = roster(known).default("image")
     assert chosen == "b"
     with pytest.raises(HandlerError, match="B_KEY"):
         roster(known).service(chosen)
 
 
 def test_a_file_that_cannot_be_read_makes_nobody_the_default() -> None:
-    chosen = roster(configuration(problem=BROKEN)).default("generate_image")
+    chosen = roster(configuration(problem=BROKEN)).default("image")
     assert chosen == ""
     with pytest.raises(HandlerError, match="line 3") as caught:
         roster(configuration(problem=BROKEN)).service(chosen)

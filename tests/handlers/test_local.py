@@ -12,8 +12,16 @@ from PIL import Image, ImageDraw
 
 from handlers.contract import Call, HandlerError, Medium, Outcome
 from handlers.generate_image import Request
-from handlers.providers.local import DEFAULT_SIZE, MODEL, NOTICE, Local, dimensions, provider
-from handlers.wire import Compute
+from handlers.providers.local import (
+    CLIP_NOTICE,
+    DEFAULT_SIZE,
+    MODEL,
+    NOTICE,
+    Local,
+    dimensions,
+    provider,
+)
+from handlers.wire import Compute, Ticket
 
 
 def ask(operation: str = "generate_image", **fields: Any) -> Outcome:
@@ -419,3 +427,53 @@ def test_everything_that_an_edit_uses_is_not_named() -> None:
 def test_it_is_free() -> None:
     assert provider().paid is False
     assert provider().name == "local"
+
+
+# ---------------------------------------------------------------- clips
+
+
+def ticket(**fields: Any) -> Ticket:
+    taken: Any = ask("generate_video", **fields)
+    assert isinstance(taken, Ticket)
+    return taken
+
+
+def test_a_clip_is_taken_as_a_job_that_says_what_it_will_be() -> None:
+    taken = ticket(seconds=2, fps=8)
+    assert taken.model == MODEL
+    assert taken.state["warnings"] == [CLIP_NOTICE]
+    assert "a clip to test with" in CLIP_NOTICE
+
+
+def test_the_clip_comes_of_what_the_ticket_says() -> None:
+    local = Local()
+    taken = ticket(seconds=1, fps=8)
+    answer: Any = None
+    while not isinstance(answer, Outcome):
+        effects, reply = local.resume(taken), None
+        while True:
+            try:
+                reply = effects.send(reply).function()  # type: ignore[union-attr]
+            except StopIteration as end:
+                answer = end.value
+                break
+    (film,) = answer.media
+    assert film.media_type == "video/mp4"
+
+
+def test_what_a_clip_makes_no_use_of_is_told() -> None:
+    fields = {"negative_prompt": "x", "image_field": "image", "resolution": "hd", "mode": "text"}
+    (_, told) = ticket(**fields).state["warnings"]
+    assert told == (
+        "the stand-in makes no use of: image_field, negative_prompt, resolution (it knows lines "
+        "only, as 720p)"
+    )
+    picture = [medium(scene())]
+    (_, told) = ticket(inputs={"image": picture, "reference_images": picture}).state["warnings"]
+    assert "reference_images (beside a first frame)" in told
+
+
+@pytest.mark.parametrize("role", ["image", "last_frame"])
+def test_there_is_one_first_frame_and_one_last(role: str) -> None:
+    error = refusal(operation="generate_video", inputs={role: [medium(scene())] * 2})
+    assert error.code == "not_supported"

@@ -16,9 +16,8 @@ from daemon.events import JobEnded, JobRetrying, JobSucceeded, ProviderAnswered,
 from daemon.net import Effort, Network
 from daemon.redaction import Secret
 from daemon.sites import Limits, Site
-from handlers.contract import Call, Context, Handler, Json
-from handlers.generate_image import Request
-from handlers.media.wholeness import looks_cut
+from handlers.contract import Json
+from handlers.media.wholeness import is_medium, looks_cut
 from handlers.providers import find_adapters
 from handlers.wire import Entry
 from tests.builders import Bench
@@ -62,7 +61,7 @@ class Cast:
         entry = Entry("paper", base_url, "openai", self.dialect, self.paid, header, self.options)
         site = Site(base_url, ca_file=self.ca_file)
         limits = Limits(on_ambiguous=self.on_ambiguous)
-        models = {"image": "paper-1", "edit": "paper-1"}
+        models = {"image": "paper-1", "edit": "paper-1", "video": "paper-1"}
         one = Configured(entry, site, Secret(KEY), limits=limits, models=models)
         return Configuration({"paper": one}, {"image": "paper", "video": "paper"})
 
@@ -130,13 +129,8 @@ PLAIN = Cast()
 """A paid provider that takes no idempotency key, as the big ones are."""
 
 
-async def _clip(request: Request, context: Context) -> None:
-    """A task that has a clip made; no handler of this version does."""
-    await context.ask("film", Call("generate_video", {"prompt": request.prompt}))
-
-
-CLIPS = {"generate_image": Handler("generate_image", Request, _clip, "Make a clip.")}
-"""Handlers with which each request for a picture makes a clip instead."""
+CLIP: Mapping[str, Json] = {"task": "generate_video"}
+"""A request for a clip."""
 
 
 def play(folder: Path, server: ProviderServer, cast: Cast = PLAIN, **request: Json) -> Played:
@@ -150,7 +144,6 @@ def play_all(
     server: ProviderServer,
     requests: Sequence[Mapping[str, Json]],
     cast: Cast = PLAIN,
-    handlers: Mapping[str, Handler] | None = None,
 ) -> list[Played]:
     """Have some requests done, side by side.
 
@@ -159,7 +152,6 @@ def play_all(
         server: who is asked.
         requests: their fields; the provider and a prompt are filled in.
         cast: how the provider is configured.
-        handlers: other ones than those there are.
 
     Returns:
         What became of each, in their order.
@@ -176,17 +168,15 @@ def play_all(
             await bench.accept(f"{number}.json", **{"provider": "paper", **request})
             for number, request in enumerate(requests)
         ]
-        await asyncio.wait_for(_at_work(bench, handlers, ids), PATIENCE)
+        await asyncio.wait_for(_at_work(bench, ids), PATIENCE)
         return _played(bench, ids)
 
     return asyncio.run(scene())
 
 
-async def _at_work(
-    bench: Bench, handlers: Mapping[str, Handler] | None, ids: Sequence[str]
-) -> None:
+async def _at_work(bench: Bench, ids: Sequence[str]) -> None:
     """A runner at work until these jobs ended; time passes while it is."""
-    runner = bench.runner(handlers)
+    runner = bench.runner()
     running = asyncio.create_task(runner.run())
     try:
         while not all(bench.state.jobs[one].ended for one in ids):
@@ -206,6 +196,7 @@ def _network(bench: Bench, more: Mapping[str, Any]) -> Network:
         "max_answer_bytes": CAP,
         "max_media_bytes": CAP,
         "looks_cut": looks_cut,
+        "is_medium": is_medium,
         "effort": Effort(sleep=bench.clock.sleep),
         **more,
     }

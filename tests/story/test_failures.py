@@ -15,7 +15,7 @@ import pytest
 
 from daemon.clock import parse_rfc3339
 from tests.story.stage import (
-    CLIPS,
+    CLIP,
     IDEMPOTENCY,
     KEY,
     PLAIN,
@@ -71,8 +71,8 @@ def test_each_status_is_what_the_protocol_says(tmp_path: Path, kind: str, name: 
     header = IDEMPOTENCY if cast.idempotent else None
     with ProviderServer(key=KEY, idempotency_header=header) as server:
         server.script(*[wrong] * 2 * len(statuses))
-        handlers = CLIPS if kind == "video" else None
-        played = play_all(tmp_path, server, [{"prompt": one} for one in prompts], cast, handlers)
+        task = CLIP if kind == "video" else {}
+        played = play_all(tmp_path, server, [{"prompt": one, **task} for one in prompts], cast)
         counted = asked(server)
         # A call whose answer was lost is the same call when it comes again, where it has a key.
         lost = [one for one in statuses if one >= 500 and one not in SAY_NO[kind]]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.story.stage import (
-    CLIPS,
+    CLIP,
     IDEMPOTENCY,
     KEY,
     PLAIN,
@@ -143,7 +143,7 @@ def test_a_clip_is_not_paid_for_twice_either(
 ) -> None:
     lost = LOST[name]
     server.script(lost.fault(), at=lost.at)
-    (one,) = play_all(tmp_path, server, [{}], handlers=CLIPS)
+    one = play(tmp_path, server, **CLIP)
     assert (one.code, one.end.attempts, len(server.creates)) == ("ambiguous_submit", 1, lost.seen)
 
 

@@ -13,11 +13,11 @@ import trustme
 from PIL import Image
 
 from daemon.testing import tiny_image
-from tests.story.stage import CLIPS, KEY, PLAIN, Cast, Played, play, play_all
+from tests.story.stage import CLIP, KEY, Cast, Played, play
 from tests.wire import answers, failures, faults
 from tests.wire.answers import GOOD
 from tests.wire.jobs import EXPIRED, Style, job
-from tests.wire.pictures import picture
+from tests.wire.pictures import CLIP_FPS, USUAL_SIZE, clip, picture
 from tests.wire.server import ProviderServer
 from tests.wire.talking import Reply, Step
 
@@ -265,9 +265,48 @@ def test_a_clip_is_asked_for_until_it_is_done(
     tmp_path: Path, server: ProviderServer, style: Style
 ) -> None:
     server.script(job("queued", "in_progress", "completed", style=style))
-    (one,) = play_all(tmp_path, server, [{}], handlers=CLIPS)
+    one = play(tmp_path, server, **CLIP)
     assert one.ok, one.end.error
+    data, poster = one.files()
+    assert data == clip(1)
+    assert pixels(poster)[0] == USUAL_SIZE
+    told = {"seconds": 0.5, "fps": CLIP_FPS, "frames": 4, "codec": "h264", "verified": True}
+    assert one.end.artifacts[0].items() >= {"kind": "video", "role": "output", **told}.items()
     assert (len(server.creates), len(server.polls), len(server.downloads)) == (1, 2, 1)
+
+
+DAMAGED: dict[str, Step] = {
+    "cut short": Reply(200, clip(1)[:-20], {"content-type": "video/mp4"}),
+    "no clip at all": Reply(200, b"something else", {"content-type": "video/mp4"}),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_clip_that_is_damaged_on_its_way_is_fetched_again(
+    tmp_path: Path, server: ProviderServer, name: str
+) -> None:
+    server.script(*[DAMAGED[name]] * 2, at="download")
+    one = play(tmp_path, server, **CLIP)
+    assert one.files()[0] == clip(1)
+    assert (len(server.creates), len(server.downloads), one.end.attempts) == (1, 3, 1)
+
+
+def test_one_that_stays_no_clip_is_refused_and_was_paid_for_once(
+    tmp_path: Path, server: ProviderServer
+) -> None:
+    server.script(*[DAMAGED["no clip at all"]] * 3, at="download")
+    one = play(tmp_path, server, **CLIP)
+    assert (one.code, len(server.creates), len(server.downloads)) == ("unreadable_media", 1, 3)
+    assert one.end.artifacts == []
+
+
+def test_a_picture_where_a_clip_was_asked_for_is_saved_and_is_no_success(
+    tmp_path: Path, server: ProviderServer
+) -> None:
+    server.script(answers.b64())
+    one = play(tmp_path, server, **CLIP)
+    assert (one.code, len(server.creates)) == ("no_media", 1)
+    assert [row["kind"] for row in one.end.artifacts] == ["image"]
 
 
 @pytest.mark.parametrize("word", ["pondering", "Almost There", "QUEUED_2", "", "🙂"])
@@ -338,7 +377,6 @@ def test_the_address_of_a_job_that_expired_is_asked_for_anew(
     server.script(
         job("queued", "completed", style="relay" if kind == "image" else "openai", expires=True)
     )
-    handlers = CLIPS if kind == "video" else None
-    (one,) = play_all(tmp_path, server, [{}], PLAIN, handlers)
+    one = play(tmp_path, server, **(CLIP if kind == "video" else {}))
     assert one.ok, one.end.error
     assert (len(server.creates), len(server.polls), len(server.downloads)) == (1, 2, 2)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import functools
 import re
-import struct
+
+from PIL import Image
 
 from daemon.testing import tiny_image
 from tests.wire.received import Received
 
 USUAL_SIZE = (64, 48)
-"""In pixels, of a picture for which no size was asked."""
+"""In pixels, of a picture for which no size was asked, and of every clip."""
+CLIP_FPS = 8
 
 
 @functools.cache
@@ -20,14 +22,19 @@ def picture(number: int, index: int = 0, size: tuple[int, int] = USUAL_SIZE) -> 
     return tiny_image(f"#{colour:06x}", size)
 
 
+@functools.cache
 def clip(number: int) -> bytes:
-    """What an MP4 is from the outside, and holds nothing: its `mdat` says its number."""
-    index = box(b"ftyp", b"isom\0\0\2\0isomiso2mp41") + box(b"moov", b"")
-    return index + box(b"mdat", b"clip %d" % number)
+    """An MP4 of half a second. Its colour says for which call it was made."""
+    from handlers.media.filming import film
 
-
-def box(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", 8 + len(content)) + kind + content
+    colour = (number * 40503) % 0x1000000
+    return film(
+        Image.new("RGB", USUAL_SIZE, f"#{colour:06x}"),
+        size=USUAL_SIZE,
+        seconds=0.5,
+        fps=CLIP_FPS,
+        seed=number,
+    )
 
 
 def wanted_size(received: Received) -> tuple[int, int]:

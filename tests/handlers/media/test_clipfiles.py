@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.testing import tiny_image
 from handlers.contract import HandlerError
 from handlers.media import boxes, ebml
-from handlers.media.clipfiles import container_of, described_by_container, looks_cut
+from handlers.media.clipfiles import container_of, described_by_container, is_clip, looks_cut
 from handlers.media.clips import Limits, describe_clip
 from handlers.media.wholeness import looks_cut as medium_looks_cut
 from tests.handlers.media.clipmaking import KINDS, SIZE, TURNS, clip, turned
@@ -153,3 +154,15 @@ def test_the_name_of_a_container_comes_from_the_bytes() -> None:
     assert names["webm as a stream"] == names["webm of vp9"] == ".webm"
     assert names["mkv"] == ".mkv"
     assert dataclasses.asdict(container_of(clip("mkv")))["media_type"] == "video/x-matroska"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clip_is_told_by_its_first_bytes(kind: str) -> None:
+    assert is_clip(clip(kind)[:16])
+
+
+@pytest.mark.parametrize(
+    "data", [tiny_image(), tiny_image(form="WEBP"), b"\0\0\0 ftypavif", b"", b"\0\0\0 ft"]
+)
+def test_what_is_no_clip_is_told_too(data: bytes) -> None:
+    assert not is_clip(data)

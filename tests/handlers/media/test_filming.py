@@ -115,6 +115,14 @@ def test_with_a_last_picture_it_ends_with_the_whole_of_that() -> None:
     assert all(a <= b + 1 for a, b in itertools.pairwise(blues))
 
 
+def test_a_title_stays_where_it_is_in_its_own_colours() -> None:
+    title = Image.new("RGBA", SIZE, (0, 0, 0, 0))
+    title.paste("#d02020", (8, 8, 24, 16))
+    for one, bare in zip(frames(shot(title=title)), frames(shot()), strict=True):
+        assert np.abs(one[10:14, 11:21].mean((0, 1)) - (0xD0, 0x20, 0x20)).max() < 16
+        assert np.abs(one[24:, 32:] - bare[24:, 32:]).mean() < 3
+
+
 def test_colours_are_those_of_the_picture() -> None:
     for colour in ((200, 30, 40), (20, 180, 60), (10, 20, 230), (255, 255, 255), (0, 0, 0)):
         shown = frames(shot(Image.new("RGB", (70, 50), colour), seconds=0.2))[0]

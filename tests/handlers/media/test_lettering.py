@@ -5,9 +5,18 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import ImageFont
+from PIL import Image, ImageChops, ImageFont, ImageStat
 
-from handlers.media.lettering import COVERED, SMALLEST_SIZE, Face, arrange, compose, readable
+from handlers.media.lettering import (
+    COVERED,
+    SMALLEST_SIZE,
+    Face,
+    arrange,
+    compose,
+    printed,
+    readable,
+    title,
+)
 
 NOTES = ("darkroom local stand-in · no model · seed 1", "stand-in")
 SENTENCE = "An old lighthouse keeper reads letters from the sea by candlelight, wide angle"
@@ -143,3 +152,24 @@ def test_a_long_text_turns_a_bleed_into_a_print() -> None:
     """It would hide the picture that it stands on."""
     assert arrange("a fox", NOTES, (1024, 1024), "bleed").style == "bleed"
     assert arrange(SENTENCE * 10, NOTES, (1024, 1024), "bleed").style == "print"
+
+
+@pytest.mark.parametrize("style", ["bleed", "print"])
+@pytest.mark.parametrize("art", ["#208080", "#101030", "#f0f0e0"])
+def test_a_title_laid_over_art_is_the_printed_page(style: str, art: str) -> None:
+    page = arrange("a lighthouse", ("stand-in",), (480, 320), style)
+    left, top, right, bottom = page.art
+    whole = printed(page, Image.new("RGB", (right - left, bottom - top), art), "#102030", "#f0f0d0")
+    laid = Image.new("RGB", page.size, art)
+    over = title(page, laid, "#102030", "#f0f0d0")
+    assert over is not None
+    laid.paste(over, mask=over)
+    apart = ImageChops.difference(laid, whole)
+    assert max(ImageStat.Stat(apart).mean) < 0.5  # but for the edges of letters
+    flat = over.getchannel("A").point(lambda level: 255 * (level in (0, 255)))
+    assert max(high for _, high in ImageStat.Stat(apart, flat).extrema) <= 40
+
+
+def test_a_page_without_lettering_has_no_title() -> None:
+    page = arrange("a lighthouse", ("stand-in",), (32, 24), "bleed")
+    assert title(page, Image.new("RGB", (32, 24)), "black", "white") is None

@@ -19,7 +19,7 @@ from PIL import Image
 
 from handlers.media import lettering
 from handlers.media.motifs import MOTIFS, PALETTES, Stage
-from handlers.media.painting import paint
+from handlers.media.painting import paint, scene
 
 PROMPT = "An old lighthouse keeper reads letters from the sea"
 AWKWARD = {
@@ -268,3 +268,27 @@ def test_no_request_in_range_fails(
     one, two = (paint(prompt, width=width, height=height, **request) for _ in range(2))
     assert one.size == (width, height)
     assert fingerprint(one) == fingerprint(two)
+
+
+# ---------------------------------------------------------------- in layers, to be filmed
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_scene_is_art_and_a_title_of_the_clips_size(seed: int) -> None:
+    art, title = scene("a lighthouse", seed=seed, size=(480, 320), near=1.0)
+    assert title is not None
+    assert (art.mode, art.size, title.mode, title.size) == ("RGB", (480, 320), "RGBA", (480, 320))
+    covers = pixels(title)[..., 3]
+    assert covers.max() == 255
+    assert (covers == 0).mean() > 0.3
+    again = scene("a lighthouse", seed=seed, size=(480, 320), near=1.0)
+    assert (again.art.tobytes(), again.title.tobytes()) == (art.tobytes(), title.tobytes())  # type: ignore[union-attr]
+
+
+def test_the_art_is_larger_as_the_camera_goes_nearer_and_never_larger_than_may_be() -> None:
+    assert scene("x", seed=0, size=(300, 200), near=4 / 3).art.size == (400, 267)
+    assert scene("x", seed=0, size=(4096, 16), near=4 / 3).art.size == (4096, 22)
+
+
+def test_what_would_be_too_small_to_read_has_no_title() -> None:
+    assert scene("a lighthouse", seed=0, size=(32, 24), near=1.0).title is None

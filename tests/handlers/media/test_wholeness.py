@@ -1,4 +1,4 @@
-"""Whether a picture is all there."""
+"""Whether a picture or a clip is one, and all there."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.testing import tiny_image
-from handlers.media.wholeness import looks_cut
+from handlers.media.wholeness import is_medium, looks_cut
 
 
 @pytest.mark.parametrize(
@@ -16,6 +16,22 @@ from handlers.media.wholeness import looks_cut
 )
 def test_where_the_format_does_not_tell_nothing_is_cut(data: bytes) -> None:
     assert not looks_cut(data)
+
+
+@pytest.mark.parametrize(
+    ("data", "known"),
+    [
+        (tiny_image(), True),
+        (tiny_image(form="GIF"), True),
+        (b"\x00\x00\x00\x20ftypisom", True),
+        (b"\x1a\x45\xdf\xa3", True),
+        (b"<html>", False),
+        (b"{}", False),
+        (b"", False),
+    ],
+)
+def test_a_medium_is_known_by_how_it_begins(data: bytes, known: bool) -> None:
+    assert is_medium(data) is known
 
 
 @given(st.binary(), st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b""]))
