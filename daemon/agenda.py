@@ -87,12 +87,12 @@ class Agenda(Generic[Item]):
 
     def _offer(self, lane: str) -> None:
         """Have a lane take part, if it can; forget it where nothing is left."""
-        waiting = self._waiting[lane]
-        if waiting and self._busy[lane] < self._lane_limit:
+        waiting, busy = self._waiting[lane], self._busy[lane]
+        if waiting and busy < self._lane_limit:
             self._ready.put(lane, waiting.first_key())
-            return
-        self._ready.drop(lane)
+        else:
+            self._ready.drop(lane)
         if not waiting:
             del self._waiting[lane]
-        if not self._busy[lane]:
+        if not busy:
             del self._busy[lane]
