@@ -12,14 +12,11 @@ from typing import Any, TypeVar
 
 from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
-from daemon.events import (
-    ProviderProgressed,
-    ProviderRequested,
-)
+from daemon.errors import may_pass
+from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
 from daemon.homecoming import bring_home
 from daemon.journal import Journal, Taken, digest_of_call
-from daemon.polling import Cadence, poll
 from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
@@ -28,6 +25,9 @@ from daemon.services import Services
 from daemon.streams import Stream
 from handlers.contract import Call, HandlerError, Json, Medium, Outcome
 from handlers.wire import Pending, Ticket
+
+Polled = Outcome | HandlerError | None
+"""What a provider made of a call that it took; None where it is to be asked for it once more."""
 
 PROGRESS_SECONDS = 3.0
 """At most one progress event of a job in this time."""
@@ -39,6 +39,11 @@ class DryRun(Exception):
     """A dry run came to its first call: all that can be checked was."""
 
 
+class Parked(Exception):
+    """A provider works on a call of this run, so the handler is unwound: it runs again, from its
+    top, when the provider is done."""
+
+
 class Asker:
     """Answers the asks of one run.
 
@@ -48,6 +53,7 @@ class Asker:
         live: where new steps are journaled; raises once the run is over.
         saving: holds what must be recorded whatever happens.
         services: everything shared.
+        found: by step, what providers made of calls that they took.
     """
 
     def __init__(
@@ -57,12 +63,14 @@ class Asker:
         live: Callable[[], Stream],
         saving: set[asyncio.Task[Any]],
         services: Services,
+        found: Mapping[str, Polled],
     ) -> None:
         self._request = request
         self._journal = journal
         self._live = live
         self._recorder = Recorder(live, saving, services)
         self._with = services
+        self._found = dict(found)
         self._told = float("-inf")
         self.outcomes: dict[str, Outcome | None] = {}
         self.provider: str | None = None
@@ -70,8 +78,8 @@ class Asker:
         self.model: str | None = request.envelope.model
         self.paid: set[asyncio.Task[Any]] = set()
         """Paid calls under way: a stop waits for them."""
-        self.taken: set[str] = set()
-        """Steps that a provider took and works on."""
+        self.taken: dict[str, Taken] = {}
+        """By step, what a provider took and works on."""
         self.warnings: list[str] = []
         self.last_word: Mapping[str, Json] | None = None
         """What is merged into a body after all else: the fields of a file of the request's."""
@@ -81,6 +89,7 @@ class Asker:
 
         Raises:
             DryRun: nobody is to be asked.
+            Parked: the provider took it, and works on it.
         """
         self.outcomes[step] = None
         stream, roster = self._live(), self._with.roster
@@ -160,7 +169,8 @@ class Asker:
         if isinstance(answer, Outcome):
             answer = replace(answer, warnings=(*answer.warnings, *warnings))
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
-            return await self._recorder.accept(step, service, answer, warnings)
+            self.taken[step] = await self._recorder.accept(step, service, answer, warnings)
+            return self.taken[step]
         seconds = clock.monotonic() - began
         return await self._recorder.record(step, seconds, answer, hold=provider.paid)
 
@@ -211,45 +221,51 @@ class Asker:
     # ------------------------------------------------------------ going on
 
     async def _finish(self, step: str, taken: Taken) -> Outcome:
-        """Wait for what a provider took, and bring it home. All of this is free, and may be left
-        at any moment."""
+        """Bring home what became of a call that a provider took. All of this is free, and may be
+        left at any moment.
+
+        Raises:
+            Parked: it is not done yet.
+        """
+        self.taken[step] = taken
         service = self._with.roster.service(taken.provider)
-        began = self._with.clock.monotonic()
-        self.taken.add(step)
         failure: HandlerError | None = None
         outcome = taken.outcome
         try:
             if taken.ticket is not None:
-                outcome = await self._poll(service, taken, taken.ticket)
+                outcome = await self._made(service, step, taken, taken.ticket)
             outcome = await self._brought_home(service, taken, outcome)
         except HandlerError as error:
             failure = sifted(error)
-        seconds = self._with.clock.monotonic() - began
-        recorded = await self._recorder.record(step, seconds, outcome, failure)
-        self.taken.discard(step)
+        seconds = (self._with.clock.now() - parse_rfc3339(taken.since)).total_seconds()
+        recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure)
+        del self.taken[step]
         return recorded
 
-    async def _poll(self, service: Service, taken: Taken, ticket: Ticket) -> Outcome:
-        provider, means, settings = service.provider, self._means(service), self._with.settings
-        waited = (self._with.clock.now() - parse_rfc3339(taken.since)).total_seconds()
-        left = settings.poll_timeout - max(waited, 0.0)
-        if left <= 0:  # somebody wants it to be asked for once more
-            left = settings.poll_timeout
-        until = self._with.clock.monotonic() + left
-        found = await poll(
-            lambda: exchange(
-                provider, provider.resume(ticket), means, self._timeout, submits=False
-            ),
-            ticket.wait,
-            Cadence(settings.poll_seconds, settings.poll_seconds_max, until),
-            self._with.clock,
-            self._tell,
-        )
-        return replace(
-            found,
-            model=found.model or taken.outcome.model,
-            warnings=(*taken.outcome.warnings, *found.warnings),
-        )
+    async def _made(self, service: Service, step: str, taken: Taken, ticket: Ticket) -> Outcome:
+        """What a provider made of a call, as it was found when it was asked for."""
+        if step not in self._found:
+            raise Parked
+        found = self._found.pop(step)
+        if isinstance(found, HandlerError):
+            raise found
+        if found is not None:
+            return _whole(taken, found)
+        try:
+            return await self._asked_once(service, taken, ticket)
+        except HandlerError as error:
+            if may_pass(error):
+                raise Parked from None
+            raise
+
+    async def _asked_once(self, service: Service, taken: Taken, ticket: Ticket) -> Outcome:
+        """What is made of a call, asked for here and now as it was done a moment ago."""
+        provider, means = service.provider, self._means(service)
+        effects = provider.resume(ticket)
+        answer = await exchange(provider, effects, means, self._timeout, submits=False)
+        if isinstance(answer, Pending):
+            raise Parked
+        return _whole(taken, answer)
 
     async def _brought_home(self, service: Service, taken: Taken, outcome: Outcome) -> Outcome:
         """An outcome with its media. Addresses may live for minutes only: where they are over, the
@@ -260,11 +276,17 @@ class Asker:
         except HandlerError as error:
             if taken.ticket is None or (error.http or {}).get("status") not in EXPIRED:
                 raise
-        return await bring_home(await self._poll(service, taken, taken.ticket), fetch)
-
-    async def _tell(self, pending: Pending) -> None:
-        await self.progress(pending.message, pending.fraction)
+        return await bring_home(await self._asked_once(service, taken, taken.ticket), fetch)
 
     async def _fetch(self, service: Service, medium: Medium) -> Medium:
         fetched = await self._with.network.fetch(service.site, medium.url or "", self._timeout)
         return Medium(fetched.data, media_type=fetched.media_type or medium.media_type)
+
+
+def _whole(taken: Taken, found: Outcome) -> Outcome:
+    """What was found, with what was known of it when it was taken."""
+    return replace(
+        found,
+        model=found.model or taken.outcome.model,
+        warnings=(*taken.outcome.warnings, *found.warnings),
+    )

@@ -6,18 +6,20 @@ This is why a handler survives a crash without knowing it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
-from daemon.asking import Asker
+from daemon.asking import Asker, Polled
 from daemon.decisions import Run
+from daemon.envelope import Envelope
 from daemon.errors import BadRequest, Conflict, Problem
 from daemon.events import ArtifactSaved, InputRead
 from daemon.gallery import Described, Origin
 from daemon.inputs import Found
-from daemon.journal import GOES_ON, MAY_BE_BILLED, Journal
+from daemon.journal import MAY_BE_BILLED, Journal, Taken
 from daemon.recording import unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
@@ -48,10 +50,13 @@ def _no_object(path: str, why: str) -> HandlerError:
         faults=[("/extra_json_file", why)],
     )
 
+
 UNVERIFIED = (
     "nobody decoded {path}, so what is told of it is what the file says of itself, and it has no "
     'poster: install what reads clips (pip install "darkroomd[video]")'
 )
+
+_NOTHING: Mapping[str, Polled] = MappingProxyType({})
 
 
 class JournaledContext:
@@ -62,10 +67,16 @@ class JournaledContext:
         journal: what the log already answers.
         stream: where new steps are journaled.
         services: everything shared.
+        found: by step, what providers made of calls that they took.
     """
 
     def __init__(
-        self, request: Request, journal: Journal, stream: Stream, services: Services
+        self,
+        request: Request,
+        journal: Journal,
+        stream: Stream,
+        services: Services,
+        found: Mapping[str, Polled] = _NOTHING,
     ) -> None:
         self._request = request
         self._journal = journal
@@ -80,7 +91,7 @@ class JournaledContext:
         self.max_pixels = services.settings.max_pixels
         self.saving: set[asyncio.Task[Any]] = set()
         """What is being made: whatever happens, each is recorded or removed again."""
-        self._asker = Asker(request, journal, self._live, self.saving, services)
+        self._asker = Asker(request, journal, self._live, self.saving, services, found)
         self._over = False
 
     # ------------------------------------------------------------ what handlers call
@@ -143,10 +154,19 @@ class JournaledContext:
         """The job ends before its handler did: say what may still be billed, and let go of it."""
         if self.paid:
             self.warn(MAY_BE_BILLED)
-        if self._asker.taken:
-            self.warn(GOES_ON)
         for call in self.paid:
             call.cancel()
+
+    @property
+    def under_way(self) -> Mapping[str, Taken]:
+        """By step, the calls of this run that a provider took and works on."""
+        taken = self._asker.taken.items()
+        return {step: one for step, one in taken if one.ticket is not None}
+
+    @property
+    def envelope(self) -> Envelope:
+        """What the request says for every task."""
+        return self._request.envelope
 
     async def settle(self) -> None:
         """After the handler's end: wait for the paid calls and the files that it left under way

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from daemon.clock import SystemClock
 from daemon.locks import lock_holder
 from daemon.overview import Overview, Rate, counts, paused_by, rate
-from daemon.reading import Reading, describe, look
+from daemon.reading import Reading, look
 from daemon.settings import Settings
 from daemon.showing import console, plain, row
 from daemon.state import Drop
@@ -86,7 +86,7 @@ class Glance:
     def _row(self, name: str, drop: Drop) -> dict[str, Json]:
         job = self.reading.state.jobs.get(drop.job or "")
         waits = self.overview.waits_for(job) if job is not None else None
-        return {**row(self.reading.state, name, drop), "waits_for": waits}
+        return {**row(self.reading, name, drop), "waits_for": waits}
 
     def headlines(self) -> list[str]:
         """Who serves, how many stand where, how fast it goes."""
@@ -112,7 +112,7 @@ class Glance:
         from rich.table import Table
 
         table = Table("lane", box=None, header_style="bold")
-        for header in ("running", "waiting", "later", "blocked"):
+        for header in ("running", "waiting", "later", "blocked", "polling"):
             table.add_column(header, justify="right")
         for name, lane in sorted(self.overview.lanes.items()):
             table.add_row(plain(name), *map(str, asdict(lane).values()))
@@ -130,7 +130,7 @@ class Glance:
             error = f" ({job.error})" if job is not None and job.error else ""
             table.add_row(
                 plain(name),
-                (f"waits for {plain(waits)}" if waits else describe(job)) + error,
+                plain(f"waits for {waits}" if waits else self.reading.standing(job)) + error,
                 job.task if job is not None else "",
                 job.provider if job is not None else "",
                 drop.job or "",

@@ -18,6 +18,7 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobParked,
     JobRetrying,
     JobRetryRequested,
     JobStarted,
@@ -102,6 +103,15 @@ class Run(NamedTuple):
     usage: Mapping[str, Json] | None = None
 
 
+class Park(NamedTuple):
+    """Providers took calls of the job, and it waits for them."""
+
+    job: str
+    due: str
+    """When the first of them is asked for (RFC 3339)."""
+    steps: tuple[str, ...]
+
+
 class Succeed(NamedTuple):
     """The handler came to its end."""
 
@@ -129,7 +139,7 @@ class EndCancelled:
     run: Run
 
 
-JobCommand = Cancel | Retry | Start | Succeed | Fail | EndCancelled
+JobCommand = Cancel | Retry | Start | Park | Succeed | Fail | EndCancelled
 Command = Accept | Reject | JobCommand
 
 
@@ -166,6 +176,8 @@ def decide_job(job: Job, command: JobCommand) -> Decision:
             events = _retry(job, command.key)
         case Start():
             events = _start(job)
+        case Park():
+            events = (JobParked(command.due, command.steps),)
         case Succeed():
             events = (_ended(JobSucceeded, job, command.run, None),)
         case EndCancelled():
@@ -252,8 +264,8 @@ def _reject(state: State, command: Reject) -> Decision:
 def _cancel(job: Job) -> tuple[Event, ...]:
     if job.ended or job.cancelling:
         return ()
-    if job.status == "running":
-        return (JobCancelRequested(),)
+    if job.status in ("running", "polling") or job.journal:
+        return (JobCancelRequested(),)  # whoever runs it ends it, and knows what it leaves behind
     return (JobCancelRequested(), _cancelled(job, Run()))
 
 
@@ -302,7 +314,7 @@ def _ended(kind: type[JobEnded], job: Job, run: Run, problem: Problem | None) ->
         warnings=list(run.warnings),
         error=problem.to_json() if problem is not None else None,
         usage=run.usage,
-        attempts=job.attempt if job.runs else job.attempt - 1,
+        attempts=job.attempt if job.runs or job.status == "polling" else job.attempt - 1,
         task=job.task,
         labels=job.labels,
         accepted_at=job.accepted_at,

@@ -95,7 +95,7 @@ class Teller:
         self._untold[f"{job.status} {job.error}" if job.error else job.status] += 1
 
     def _one(self, job: Job, seconds: float) -> None:
-        tell = _log.info if job.status == "succeeded" else _log.warning
+        tell = _log.info if job.status in ("succeeded", "polling") else _log.warning
         tell(
             f"job {job.status}",
             job=job.id,

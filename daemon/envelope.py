@@ -138,6 +138,16 @@ class Envelope(BaseModel):
     timeout: float | None = Field(
         None, gt=0, le=86400, description="Seconds that one call may take."
     )
+    poll_interval: float | None = Field(
+        None,
+        gt=0,
+        le=3600,
+        description="Seconds before the provider is first asked for what it works on, where it "
+        "does not say itself.",
+    )
+    max_polls: int | None = Field(
+        None, ge=1, le=1_000_000, description="How often it is asked for that, at the most."
+    )
     priority: int = Field(0, ge=-100, le=100, description="Those with more go first.")
     not_before: Annotated[str, AfterValidator(normal_rfc3339)] | None = Field(
         None,
@@ -169,8 +179,6 @@ class Envelope(BaseModel):
 
 NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
-        "poll_interval": (None, "polling"),
-        "max_polls": (None, "polling"),
         "download": (True, "way to leave media at the provider"),
         "vars": (None, "templating"),
         "after": (None, "dependencies between requests"),

@@ -143,6 +143,16 @@ class JobStarted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JobParked(Event):
+    """Providers took calls of the job (`steps`) and work on them. Until one is done the job needs
+    nobody; the first is asked for at `due` (RFC 3339)."""
+
+    TYPE: ClassVar[str] = "darkroom.job.parked.v1"
+    due: str
+    steps: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class JobRetrying(Event):
     """The attempt failed; the next is due at `due` (RFC 3339).
 
@@ -261,9 +271,14 @@ class ProviderAccepted(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProviderProgressed(Event):
+    """How far it is. Where a provider said so of a call that it took, `polls` tells how often the
+    call of this `step` was asked for until then: a restart goes on counting."""
+
     TYPE: ClassVar[str] = "darkroom.provider.progressed.v1"
     message: str
     fraction: float | None
+    step: str | None = None
+    polls: int = 0
 
 
 @dataclass(frozen=True, slots=True)

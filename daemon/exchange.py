@@ -72,7 +72,7 @@ async def exchange(
     *,
     submits: bool = True,
 ) -> Reply:
-    """Have a provider answer: drive what its `submit`, `resume` or `probe` gave.
+    """Have a provider answer: drive what its `submit`, `resume`, `cancel` or `probe` gave.
 
     Args:
         provider: who.
@@ -197,7 +197,7 @@ class _Driver:
 
 
 def _checked(value: Reply) -> Reply:
-    if isinstance(value, Outcome | Ticket | Pending | Probe):
+    if isinstance(value, Outcome | Ticket | Pending | Probe | bool):
         return value
     raise TypeError(f"a provider must return an Outcome, not {type(value).__name__}")
 

@@ -22,7 +22,7 @@ from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 3
+FORMAT = 4
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """

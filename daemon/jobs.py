@@ -19,18 +19,20 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobParked,
     JobRetrying,
     JobRetryRequested,
     JobStarted,
     JobSucceeded,
     ProviderAccepted,
     ProviderAnswered,
+    ProviderProgressed,
     ProviderRequested,
     Recorded,
 )
 from handlers.contract import Json
 
-Status = Literal["waiting", "running", "retrying", "succeeded", "failed", "cancelled"]
+Status = Literal["waiting", "running", "polling", "retrying", "succeeded", "failed", "cancelled"]
 
 ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
 _ENDS: Mapping[type[Event], Status] = {
@@ -39,6 +41,7 @@ _ENDS: Mapping[type[Event], Status] = {
     JobCancelled: "cancelled",
 }
 _NO_LABELS: Mapping[str, Json] = {}
+_NO_POLLS: Mapping[str, int] = {}
 
 
 class Job(NamedTuple):
@@ -60,9 +63,11 @@ class Job(NamedTuple):
     """The sequence of the event that ended it, or 0."""
     attempt: int = 1
     runs: int = 0
-    """How often it was started in this attempt, crashes counted."""
+    """How often it was started in this attempt, crashes counted; a run that ended in good order, as
+    the call was taken, is not."""
     due: str | None = None
-    """When the next attempt, or the first, may begin (RFC 3339); None for at once."""
+    """When the next attempt, or the first, may begin, or a provider is asked for what it took
+    (RFC 3339); None for at once."""
     journal: tuple[int, ...] = ()
     """The sequences of its recorded steps."""
     number: int = 0
@@ -88,6 +93,10 @@ class Job(NamedTuple):
     """The sequence of the last `job.retrying`, or 0: failures from before it bind nobody."""
     inputs: tuple[str, ...] = ()
     """Those of `hold` that it read: they can be read again, unless it goes on with a call."""
+    progressed: int = 0
+    """The sequence of its last `provider.progressed`, or 0."""
+    polls: Mapping[str, int] = _NO_POLLS
+    """By step, how often a call that was taken was asked for, as far as the log tells."""
 
     @property
     def ended(self) -> bool:
@@ -131,6 +140,10 @@ def _started(_: Job, __: int, event: JobStarted) -> _Change:
     return {"status": "running", "attempt": event.attempt, "runs": event.run, "due": None}
 
 
+def _parked(job: Job, _: int, event: JobParked) -> _Change:
+    return {"status": "polling", "runs": max(0, job.runs - 1), "due": event.due}
+
+
 def _retrying(job: Job, sequence: int, event: JobRetrying) -> _Change:
     change: _Change = {
         "status": "retrying",
@@ -161,6 +174,8 @@ def _again(job: Job, sequence: int, event: JobRetryRequested) -> _Change:
         "cancelling": False,
         "error": None,
         "last": 0,
+        "progressed": 0,
+        "polls": _NO_POLLS,
     }
     fresh = {"journal": (), "hold": (), "inputs": (), "number_before": job.number}
     return {**change, **fresh} if event.fresh else change
@@ -193,6 +208,18 @@ def _requested(job: Job, sequence: int, _: ProviderRequested) -> _Change:
     return {"journal": (*job.journal, sequence)}
 
 
+def _accepted_by(job: Job, sequence: int, event: ProviderAccepted) -> _Change:
+    """It is another call than before, if there was one: nobody has asked for it yet."""
+    others = {step: count for step, count in job.polls.items() if step != event.step}
+    return {**_answered(job, sequence, event), "polls": others}
+
+
+def _progressed(job: Job, sequence: int, event: ProviderProgressed) -> _Change:
+    if event.step is None:
+        return {"progressed": sequence}
+    return {"progressed": sequence, "polls": {**job.polls, event.step: event.polls}}
+
+
 def _answered(job: Job, sequence: int, event: ProviderAccepted | ProviderAnswered) -> _Change:
     media = (medium.get("sha256") for medium in event.media)
     named = dict.fromkeys(digest for digest in media if digest)
@@ -207,6 +234,7 @@ def _saved(job: Job, sequence: int, event: ArtifactSaved) -> _Change:
 
 _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobStarted: _started,
+    JobParked: _parked,
     JobRetrying: _retrying,
     JobCancelRequested: _cancelling,
     JobRetryRequested: _again,
@@ -215,7 +243,8 @@ _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobCancelled: _ended,
     InputRead: _read,
     ProviderRequested: _requested,
-    ProviderAccepted: _answered,
+    ProviderAccepted: _accepted_by,
+    ProviderProgressed: _progressed,
     ProviderAnswered: _answered,
     ArtifactSaved: _saved,
 }

@@ -30,7 +30,6 @@ from handlers.contract import Artifact, Call, HandlerError, Json, Medium, Outcom
 from handlers.wire import Ticket
 
 MAY_BE_BILLED = "a paid call was under way; the provider may still bill it"
-GOES_ON = "the provider took the call and may go on with it, and bill it"
 
 
 class Taken(NamedTuple):
@@ -204,17 +203,24 @@ class Journal:
             return None
         return ask.requested.idempotency_key
 
+    def under_way(self) -> dict[str, Taken]:
+        """By step, the calls that a provider took and works on."""
+        found: dict[str, Taken] = {}
+        for step, ask in self.asks.items():
+            if ask.is_under_way and ask.accepted is not None and ask.accepted.ticket is not None:
+                found[step] = taken_by(ask.requested.provider, ask.since, ask.accepted)
+        return found
+
     def run(self, job: Job) -> Run:
         """What the runs so far came to, for the end of a job that nobody goes on with."""
         asks = [ask for ask in self.asks.values() if ask.requested.paid]
-        goes_on = any(ask.is_under_way and ask.accepted and ask.accepted.ticket for ask in asks)
         paying = any(
             ask.answered is None and not ask.accepted and ask.sequence > job.retried for ask in asks
         )
         warnings = [MAY_BE_BILLED] if paying else []
         return Run(
             artifacts=[artifact.to_json() for artifact in self.saved.values()],
-            warnings=[*warnings, *([GOES_ON] if goes_on else []), *self.told(job)],
+            warnings=[*warnings, *self.told(job)],
         )
 
     def told(self, job: Job) -> list[str]:

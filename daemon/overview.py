@@ -38,6 +38,8 @@ class Lane:
     """For their time."""
     blocked: int = 0
     """Behind an older drop of their name."""
+    polling: int = 0
+    """For the provider, which works on them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +79,16 @@ class Overview:
                 self._kept_off[job.provider] = until
 
     def _where(self, job: Job) -> str:
-        if job.status == "running":
-            return "running"
+        if job.status in ("running", "polling"):
+            return job.status
         if self._oldest[job.name].id != job.id:
             return "blocked"
         return "later" if job.due is not None and job.due > self._now else "waiting"
 
     def waits_for(self, job: Job) -> str | None:
-        """What an open job waits for, in a few words; None where it runs or has ended."""
-        if job.ended or job.status == "running":
+        """What an open job waits for, in a few words; None where it runs, a provider works on it,
+        or it has ended."""
+        if job.ended or job.status in ("running", "polling"):
             return None
         where = self._where(job)
         if where == "blocked":

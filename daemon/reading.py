@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daemon.clock import SystemClock
 from daemon.errors import IndexFailed, UsageError
-from daemon.events import Recorded
+from daemon.events import ProviderProgressed, Recorded
 from daemon.index import Index
 from daemon.jobs import Job
 from daemon.segments import Segments, segment_paths
@@ -91,6 +91,20 @@ class Reading:
         last = self.state.jobs[drop.job].last
         return self.segments.get(last) if last else None
 
+    def progress(self, job: Job | None) -> Recorded | None:
+        """What was told last of how far an open job is."""
+        if job is None or job.ended or not job.progressed:
+            return None
+        return self.segments.get(job.progressed)
+
+    def standing(self, job: Job | None) -> str:
+        """Where a job stands, and how far it is."""
+        told = self.progress(job)
+        event = told.event if told is not None else None
+        if told is None or not isinstance(event, ProviderProgressed):
+            return describe(job)
+        return ", ".join([f"{describe(job)}: {event.message}", *_how_far(event), told.time])
+
 
 def look(settings: Settings) -> Reading:
     """A root as it stands, by its index and what the log says since.
@@ -162,6 +176,13 @@ def parse(line: bytes) -> Json:
         return json.loads(line)
     except ValueError:
         return {}
+
+
+def _how_far(event: ProviderProgressed) -> Iterator[str]:
+    if event.fraction is not None:
+        yield f"{event.fraction:.0%} done"
+    if event.polls:
+        yield f"{event.polls} polls"
 
 
 def describe(job: Job | None) -> str:

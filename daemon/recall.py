@@ -78,6 +78,12 @@ class Recall:
         log = self._log
         return Journal.of(await asyncio.to_thread(lambda: [log.get(n) for n in job.journal]))
 
+    async def retried_at(self, job: Job) -> str:
+        """When somebody asked for a job again (RFC 3339); empty where nobody did."""
+        if not job.retried:
+            return ""
+        return (await asyncio.to_thread(self._log.get, job.retried)).time
+
     def _whole(self, event: JobAccepted) -> dict[str, object]:
         strings = {pointer: self._blobs.get(one).decode() for pointer, one in event.blobs.items()}
         return with_long_strings(event.request, strings)

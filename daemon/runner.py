@@ -15,17 +15,24 @@ from typing import Any
 
 import structlog
 
-from daemon.asking import DryRun
+from daemon.asking import Polled
+from daemon.attempts import Attempts
 from daemon.clock import parse_rfc3339
-from daemon.context import JournaledContext
-from daemon.deadlines import Deadlines, is_late, last_attempt, too_late
-from daemon.decisions import EndCancelled, Fail, JobCommand, Run, Start, Succeed, decide_job
-from daemon.endings import Teller, cause_of, problem_in, too_many_crashes
-from daemon.errors import BadRequest, Conflict, Problem
-from daemon.events import JobAccepted, JobRetrying, JobRetryRequested, JobStarted, Recorded
+from daemon.deadlines import Deadlines, is_late, too_late
+from daemon.decisions import EndCancelled, Fail, decide_job
+from daemon.endings import Teller
+from daemon.errors import Conflict
+from daemon.events import (
+    JobAccepted,
+    JobCancelRequested,
+    JobRetrying,
+    JobRetryRequested,
+    JobStarted,
+    Recorded,
+)
 from daemon.jobs import Job
+from daemon.polldesk import PollDesk
 from daemon.recall import Recall
-from daemon.retries import Failed, next_attempt
 from daemon.schedule import Schedule
 from daemon.services import Services
 from daemon.state import State
@@ -61,14 +68,18 @@ class Runner:
         self._with = services
         self._state = state
         self._recall = recall
-        self._handlers = handlers
         self._schedule = Schedule(settings.concurrency, services.roster.concurrency)
-        self._streaks: dict[str, int] = {}  # provider -> how often in a row it asked for patience
+        self._going_on = Schedule(settings.concurrency, services.roster.concurrency)
+        """Jobs whose providers are done: they begin nothing, so they go first, and neither a pause
+        nor a provider's wish for patience holds them."""
+        self._desk = PollDesk(services, state, recall, self._resume, self.wake)
+        self._attempts = Attempts(
+            services, state, recall, handlers, self._desk, self._schedule.is_kept_off
+        )
         self._deadlines = Deadlines()
         self._paused: frozenset[str | None] = frozenset()
         self._most = settings.concurrency + _UNWRITTEN
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._contexts: dict[str, JournaledContext] = {}
         self._interrupted: set[str] = set()
         self._clearing: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -77,10 +88,12 @@ class Runner:
     # ------------------------------------------------------------ following the log
 
     def begin(self) -> None:
-        """Put every open job on the schedule."""
-        for job_id in self._state.open_jobs:
-            self._line_up(self._state.jobs[job_id])
-            self._keep_off(self._state.jobs[job_id])
+        """Put every open job where it waits."""
+        jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
+        self._desk.restore([job for job in jobs if job.status == "polling"])
+        for job in jobs:
+            self._line_up(job)
+            self._keep_off(job)
 
     def pause(self, providers: frozenset[str | None]) -> None:
         """Start nothing for these providers (None: for any at all) until this is called again."""
@@ -109,12 +122,14 @@ class Runner:
                 continue
             if job.ended:
                 self._schedule.remove(job.id)
+                self._going_on.remove(job.id)
+                self._desk.leave(job.id)
                 self._deadlines.drop(job.id)
                 self._recall.forget(job.id)
             elif job.id in self._tasks:
                 if job.cancelling:
                     self._interrupt(job.id)
-            elif isinstance(recorded.event, JobAccepted | JobRetryRequested):
+            elif isinstance(recorded.event, JobAccepted | JobRetryRequested | JobCancelRequested):
                 self._line_up(job)
             if isinstance(recorded.event, JobRetrying) and recorded.event.hold is not None:
                 asked = recorded.event.provider or job.provider
@@ -127,12 +142,23 @@ class Runner:
             self._schedule.hold(job.provider, job.due)
 
     def _line_up(self, job: Job) -> None:
-        """Have an open job wait for its turn, or end it, if a crash came before that."""
+        """Have an open job wait for its turn, or for its provider; or end it, if somebody wants
+        that and nobody runs it."""
         self._schedule.add(job)
         self._deadlines.add(job)
         if job.cancelling:
+            self._end(job.id)
+        elif job.status == "polling":
             self._schedule.take(job.id)
-            self._start(job.id)
+            if job.id not in self._desk:  # it was unwound, and broke off before it was there
+                self._desk.restore([job])
+            self._resume(job.id)
+
+    def _resume(self, job_id: str) -> None:
+        """Have a job go on whose provider is done, once it is unwound."""
+        if self._desk.has_found(job_id) and job_id not in self._tasks:
+            self._going_on.add(self._state.jobs[job_id]._replace(due=None))
+            self.wake()
 
     # ------------------------------------------------------------ pick
 
@@ -148,26 +174,40 @@ class Runner:
             alarm.cancel()
 
     def _fill(self) -> None:
-        """End what is too late, then start what there is a place for."""
+        """Ask for what providers work on, end what is too late, then start what there is a place
+        for."""
         now = self._with.clock.stamp()
-        self._schedule.pause(self._paused | {None} if self._with.disk.paused else self._paused)
+        self._desk.begin()
+        full: frozenset[str | None] = frozenset({None} if self._with.disk.paused else ())
+        self._schedule.pause(self._paused | full)
+        self._going_on.pause(full)
         # A place is given back when all is done but for the disk; if that is slow, wait for it.
         while not self._is_full and (late := self._deadlines.take(now)) is not None:
             self._end_late(late)
-        while not self._is_full and (job := self._schedule.pick(now)) is not None:
+        while not self._is_full and (job := self._pick(now)) is not None:
             self._start(job.id)
+
+    def _pick(self, now: str) -> Job | None:
+        """The next job for which there is a place."""
+        if self._schedule.running + self._going_on.running >= self._with.settings.concurrency:
+            return None
+        return self._going_on.pick(now) or self._schedule.pick(now)
 
     @property
     def _is_full(self) -> bool:
         return len(self._tasks) >= self._most
 
     def _until_next(self) -> float:
-        """Seconds until a job is due, or its deadline comes."""
+        """Seconds until a job or a poll is due, or a deadline comes."""
+        if self._with.stopping.is_set():
+            return _LONGEST  # nobody has to wake us any more
+        clock, poll = self._with.clock, self._desk.next_due()
+        seconds = _LONGEST if poll is None else poll - clock.monotonic()
         moments = [at for at in (self._schedule.next_due(), self._deadlines.next()) if at]
-        if not moments or self._is_full or self._with.stopping.is_set():
-            return _LONGEST  # the next one that is done wakes us, and after a stop nobody has to
-        # No longer than a minute at a time: the wall clock may be set meanwhile.
-        seconds = (parse_rfc3339(min(moments)) - self._with.clock.now()).total_seconds()
+        if moments and not self._is_full:  # if it is, the next one that is done wakes us
+            # No longer than a minute at a time: the wall clock may be set meanwhile.
+            left = (parse_rfc3339(min(moments)) - clock.now()).total_seconds()
+            seconds = min(seconds, left)
         return min(_LONGEST, max(0.001, seconds))
 
     def _end_late(self, job_id: str) -> None:
@@ -175,8 +215,13 @@ class Runner:
         if job_id in self._tasks:
             self._interrupt(job_id)
         else:
-            self._schedule.take(job_id)
-            self._start(job_id)
+            self._end(job_id)
+
+    def _end(self, job_id: str) -> None:
+        """Have an attempt end a job that nobody runs, wherever it waits."""
+        self._schedule.take(job_id)
+        self._going_on.remove(job_id)
+        self._start(job_id)
 
     def _interrupt(self, job_id: str) -> None:
         """Stop an attempt; once, for a second time would break off the writing of its end."""
@@ -185,21 +230,25 @@ class Runner:
             self._tasks[job_id].cancel()
 
     def _start(self, job_id: str) -> None:
-        task = asyncio.create_task(self._attempt(job_id))
+        task = asyncio.create_task(self._attempt(job_id, self._desk.leave(job_id)))
         self._tasks[job_id] = task
         task.add_done_callback(partial(self._finished, job_id))
 
     def _finished(self, job_id: str, task: asyncio.Task[None]) -> None:
         del self._tasks[job_id]
-        self._contexts.pop(job_id, None)
+        self._attempts.contexts.pop(job_id, None)
         self._interrupted.discard(job_id)
-        self._schedule.done(job_id)
+        self._give_place_back(job_id)
         error = None if task.cancelled() else task.exception()
         if error is not None:
             _log.error("an attempt broke off", job=job_id, exc_info=error)
             asyncio.get_running_loop().call_later(_REST, self._again, job_id)
         else:
             self._again(job_id)
+
+    def _give_place_back(self, job_id: str) -> None:
+        self._schedule.done(job_id)
+        self._going_on.remove(job_id)
 
     def _again(self, job_id: str) -> None:
         """Have a job that is still open wait for its next attempt."""
@@ -210,17 +259,22 @@ class Runner:
 
     # ------------------------------------------------------------ attempt
 
-    async def _attempt(self, job_id: str) -> None:
-        """One attempt at a job, to its event."""
+    async def _attempt(self, job_id: str, found: Mapping[str, Polled]) -> None:
+        """One attempt at a job, or what is left of one, to its event.
+
+        Args:
+            job_id: whose.
+            found: by step, what providers made of calls that they took.
+        """
         began = self._with.clock.monotonic()
         stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
         try:
-            command = await self._command(stream)
-            if job_id in self._contexts:
-                await self._contexts[job_id].settle()
+            command = await self._attempts.command(stream, found)
+            if job_id in self._attempts.contexts:
+                await self._attempts.contexts[job_id].settle()
             media = stream.job.hold
             writing = stream.write(*decide_job(stream.job, command).events)
-            self._schedule.done(job_id)  # its place: the rest is waiting for the disk
+            self._give_place_back(job_id)  # the rest is waiting for the disk
             self._woken.set()
             await writing
         except (Conflict, asyncio.CancelledError):
@@ -236,60 +290,6 @@ class Runner:
             self._clearing.add(clearing)
             clearing.add_done_callback(self._clearing.discard)
 
-    async def _command(self, stream: Stream) -> JobCommand:
-        """Run the handler; what it came to."""
-        job = stream.job
-        context: JournaledContext | None = None
-        if job.cancelling:
-            return EndCancelled(job.id, (await self._recall.journal(job)).run(job))
-        if is_late(job, self._with.clock):
-            return Fail(job.id, (await self._recall.journal(job)).run(job), too_late(job))
-        if job.runs >= self._with.settings.max_crashes:
-            return Fail(job.id, Run(), too_many_crashes(job.runs))
-        stream.begin(Start(job.id))
-        try:
-            request = await self._recall.request(job)
-            context = JournaledContext(request, await self._recall.journal(job), stream, self._with)
-            self._contexts[job.id] = context
-            await self._handlers[request.task].run(request.fields, context)
-        except BadRequest as error:
-            return Fail(job.id, Run(), error.problem)
-        except DryRun:
-            pass
-        except Exception as error:
-            problem = problem_in(job, cause_of(error))
-            if problem is not None:
-                if context is None:
-                    return Fail(job.id, Run(), problem)
-                return self._failure(stream.job, context, problem)
-        self._streaks.pop(job.provider, None)
-        return Succeed(job.id, context.run() if context is not None else Run())
-
-    def _failure(self, job: Job, context: JournaledContext, problem: Problem) -> JobCommand:
-        """Try again, or fail."""
-        asked = context.provider or job.provider
-        failed = Failed(problem, job.attempt, asked, context.tried, self._in_a_row(job, problem))
-        after = next_attempt(
-            failed,
-            context.alternatives,
-            context.max_attempts,
-            self._with.clock.now(),
-            self._with.settings,
-        )
-        if after is not None and job.deadline is not None and after.due >= job.deadline:
-            problem, after = last_attempt(problem, after.due, job.deadline), None
-        return Fail(job.id, context.run(), problem, after, asked)
-
-    def _in_a_row(self, job: Job, problem: Problem) -> int:
-        """How often in a row the provider of a job that failed has asked for patience. Those that
-        were under way when it did so first have nothing new to say."""
-        if problem.code != "provider_rate_limited":
-            self._streaks.pop(job.provider, None)
-            return 1
-        if not self._schedule.is_kept_off(job.provider):
-            self._streaks[job.provider] = self._streaks.get(job.provider, 0) + 1
-        return self._streaks.get(job.provider, 1)
-
     # ------------------------------------------------------------ settle
 
     async def _end_stopped(self, job_id: str) -> bool:
@@ -298,9 +298,9 @@ class Runner:
         Returns:
             Whether it has ended; if not, it was neither.
         """
-        context = self._contexts.get(job_id)
         if (task := asyncio.current_task()) is not None:
             task.uncancel()
+        told: list[str] | None = None
         while True:
             await self._with.log.append(None, None, ())  # until what was faster is durable
             job = self._state.jobs[job_id]
@@ -308,17 +308,16 @@ class Runner:
                 return True
             if not (job.cancelling or is_late(job, self._with.clock)):
                 return False
-            run = await self._stopped(context) if context is not None else Run()
+            run = await self._attempts.let_go(job_id)
+            told = await self._attempts.called_off(job_id) if told is None else told
+            run = run._replace(warnings=[*run.warnings, *told])
+            job = self._state.jobs[job_id]
+            if job.ended:
+                return True
             stream = Stream(self._with.log, self._with.disk, job)
             end = EndCancelled(job_id, run) if job.cancelling else Fail(job_id, run, too_late(job))
             with contextlib.suppress(Conflict):  # it was cancelled, or saved a file, just now
                 await stream.write(*decide_job(job, end).events)
-
-    async def _stopped(self, context: JournaledContext) -> Run:
-        """Let go of what a run has under way, but for what is being recorded."""
-        context.stopped()
-        await context.settle()
-        return context.run()
 
     async def stop(self, timeout: float) -> None:
         """Start nothing new, wait for paid calls under way, let go of everything else.
@@ -327,10 +326,12 @@ class Runner:
             timeout: seconds to wait at the most.
         """
         self._with.stopping.set()
-        contexts = list(self._contexts.values())
+        await self._desk.stop()
+        contexts = list(self._attempts.contexts.values())
         ended = [task for job_id, task in self._tasks.items() if self._state.jobs[job_id].ended]
         for job_id, task in self._tasks.items():
-            waits = job_id in self._contexts and self._contexts[job_id].paid
+            context = self._attempts.contexts.get(job_id)
+            waits = context is not None and context.paid
             if not waits and task not in ended:
                 task.cancel()
         paid = {call for context in contexts for call in context.paid}

@@ -225,6 +225,11 @@ class Schedule:
             return True
         return where in ("waiting", "later") and bool(self._paused & {None, job.provider})
 
+    @property
+    def running(self) -> int:
+        """How many jobs run."""
+        return self._running
+
     def waits(self) -> dict[str, dict[Where, int]]:
         """By provider, how many jobs run, and how many wait for what."""
         return {provider: lane.counts.copy() for provider, lane in self._lanes.items()}

@@ -10,7 +10,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from daemon.checkups import Finding
-from daemon.reading import check_root, concerns, describe, lines, load, look, parse
+from daemon.events import ProviderProgressed, Recorded
+from daemon.reading import Reading, check_root, concerns, lines, load, look, parse
 from daemon.results import build, render
 from daemon.settings import Settings
 from daemon.state import Drop, State
@@ -40,7 +41,8 @@ def status(state: State, drop: Drop) -> str:
     return state.jobs[drop.job].status if drop.job is not None else "rejected"
 
 
-def row(state: State, name: str, drop: Drop) -> dict[str, Json]:
+def row(reading: Reading, name: str, drop: Drop) -> dict[str, Json]:
+    state = reading.state
     job = state.jobs.get(drop.job or "")
     return {
         "request": name,
@@ -51,9 +53,16 @@ def row(state: State, name: str, drop: Drop) -> dict[str, Json]:
         "attempt": job.attempt if job is not None else 0,
         "due": job.due if job is not None else None,
         "error": job.error if job is not None else None,
+        "progress": _progress(reading.progress(job)),
         "accepted_at": job.accepted_at if job is not None else None,
         "request_sha256": drop.request_sha256,
     }
+
+
+def _progress(told: Recorded | None) -> Json:
+    if told is None or not isinstance(told.event, ProviderProgressed):
+        return None
+    return {"at": told.time, **asdict(told.event)}
 
 
 def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
@@ -63,11 +72,11 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     name, drop = reading.find(wanted)
     ending = reading.answer(drop)
     if as_json:
-        shown = build(name, drop, ending) if ending is not None else row(state, name, drop)
+        shown = build(name, drop, ending) if ending is not None else row(reading, name, drop)
         print(render(shown).decode(), end="")
         return
     job = state.jobs.get(drop.job or "")
-    print(f"{plain(name)}: {describe(job)}")
+    print(f"{plain(name)}: {plain(reading.standing(job))}")
     if job is not None:
         print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
     if ending is None:

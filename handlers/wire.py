@@ -181,6 +181,22 @@ class Probed(Protocol):
         ...
 
 
+@runtime_checkable
+class Cancels(Protocol):
+    """A provider that can be told to leave what it took."""
+
+    def cancel(self, ticket: Ticket) -> Generator[Effect, Json, bool]:
+        """Tell it once that nobody waits for a call any more.
+
+        Returns:
+            Whether it agreed to leave it; False where it has no call for that.
+
+        Raises:
+            HandlerError: it did not agree.
+        """
+        ...
+
+
 class AnswersAtOnce:
     """What a provider is besides, that never gives a ticket and takes no idempotency key."""
 

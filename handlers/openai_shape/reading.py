@@ -21,6 +21,7 @@ from handlers.answers.waits import wait_of
 from handlers.contract import Json, Medium, Outcome
 from handlers.openai_shape.addresses import address_for, rooted, with_id
 from handlers.openai_shape.asking import Asked
+from handlers.openai_shape.cancelling import cancel_state
 from handlers.openai_shape.nothing import no_answer, no_media, nothing_in
 from handlers.wire import HttpReply, Ticket
 
@@ -133,6 +134,7 @@ def ticket_of(reply: HttpReply, answer: Json, asked: Asked) -> Ticket | None:
             "wanted": asked.wanted,
             "warnings": list(asked.warnings),
             "left_out": list(asked.left_out),
+            **cancel_state(objects, asked.entry.base_url),
         },
         model=_model(answer, asked),
         wait=wait_of(reply, answer),

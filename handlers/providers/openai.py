@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 from handlers.contract import Call, HandlerError, Json, Outcome
 from handlers.openai_shape.addresses import own_path
 from handlers.openai_shape.asking import Asked, refuse
+from handlers.openai_shape.cancelling import cancel_call, read_cancel
 from handlers.openai_shape.images import image_call
 from handlers.openai_shape.listing import ask
 from handlers.openai_shape.polling import asked_by, read_poll, status_address
@@ -70,6 +71,14 @@ class OpenAIShaped:
         reply = yield HttpCall("GET", status_address(ticket, asked))
         answer: Outcome | Pending = yield Compute(partial(read_poll, reply, ticket, asked))
         return answer
+
+    def cancel(self, ticket: Ticket) -> Generator[Effect, Json, bool]:
+        """Have a job left, where the answer that took it said how."""
+        call = cancel_call(ticket)
+        if call is None:
+            return False
+        reply = yield call
+        return read_cancel(reply, self.name)
 
     def probe(self) -> Generator[Effect, Json, Probe]:
         """Ask for the list of models."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from daemon.cancelling import GOES_ON
 from daemon.decisions import Cancel, Retry
 from daemon.events import (
     JobCancelled,
@@ -17,7 +18,6 @@ from daemon.events import (
     ProviderAccepted,
     ProviderRequested,
 )
-from daemon.journal import GOES_ON
 from daemon.redaction import SIEVE, Secret
 from daemon.testing import FrozenClock, ScriptedProvider, answer_with, fail_with, tiny_image
 from handlers.contract import Call, ErrorCode, HandlerError, Json, Medium, Outcome
@@ -72,6 +72,8 @@ def test_a_ticket_is_in_the_log_before_it_is_asked_for(tmp_path: Path) -> None:
             "job.started",
             "provider.requested",
             "provider.accepted",
+            "job.parked",
+            "job.started",
             "provider.answered",
             "artifact.saved",
             "job.succeeded",

@@ -80,6 +80,7 @@ def test_the_names_of_types_are_those_of_the_protocol() -> None:
         "request.matched",
         "job.accepted",
         "job.started",
+        "job.parked",
         "job.retrying",
         "job.cancel_requested",
         "job.retry_requested",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from daemon.clock import rfc3339
-from daemon.events import JobRetrying, JobStarted, JobSucceeded
+from daemon.events import JobParked, JobRetrying, JobStarted, JobSucceeded
 from daemon.overview import Overview, paused_by, rate
 from daemon.state import State
 from tests.builders import EPOCH, History, accepted, ended, problem
@@ -18,7 +18,8 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def state() -> State:
-    """One runs, one is next, one waits for its time, one for the older drop of its name."""
+    """One runs, one is next, one waits for its time, one for the older drop of its name; of one
+    the provider works."""
     history = History()
     history.add(accepted("c1"), "J1", "runs.json")
     history.add(JobStarted(1, 1), "J1", "runs.json")
@@ -28,6 +29,9 @@ def state() -> State:
     history.add(accepted("c5", provider="other"), "J5", "other.json")
     history.add(accepted("c6"), "J6", "done.json")
     history.add(ended(JobSucceeded), "J6", "done.json")
+    history.add(accepted("c7"), "J7", "polled.json")
+    history.add(JobStarted(1, 1), "J7", "polled.json")
+    history.add(JobParked(SOON, ["generate"]), "J7", "polled.json")
     return history.state()
 
 
@@ -39,13 +43,15 @@ def overview(*paused: str | None, places: int = 4, now: str = EPOCH) -> tuple[Ov
 
 def test_every_open_job_is_counted_in_its_lane() -> None:
     lanes = overview()[0].lanes
-    assert asdict(lanes["local"]) == {"running": 1, "waiting": 1, "later": 1, "blocked": 1}
-    assert asdict(lanes["other"]) == {"running": 0, "waiting": 1, "later": 0, "blocked": 0}
+    none = {"running": 0, "waiting": 0, "later": 0, "blocked": 0, "polling": 0}
+    each = {"running": 1, "waiting": 1, "later": 1, "blocked": 1, "polling": 1}
+    assert asdict(lanes["local"]) == each
+    assert asdict(lanes["other"]) == {**none, "waiting": 1}
 
 
 def test_what_each_job_waits_for_is_said() -> None:
     waits = overview()[1]
-    assert (waits["J1"], waits["J6"]) == (None, None)
+    assert (waits["J1"], waits["J6"], waits["J7"]) == (None, None, None)
     assert waits["J2"] == "its turn"
     assert SOON in waits["J3"]
     assert waits["J4"] == "the older drop of runs.json"
