@@ -34,6 +34,7 @@ EXTENSIONS = {
     "video/mp4": ".mp4",
     "video/quicktime": ".mov",
     "video/webm": ".webm",
+    "video/x-msvideo": ".avi",
 }
 """The usual ending of a file's name, by media type."""
 
@@ -45,6 +46,8 @@ def sniff(data: bytes) -> str | None:
     """The media type of a picture or clip, by how it begins; None where it is no known one."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "image/webp"
+    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+        return "video/x-msvideo"
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], "video/mp4")
     return next((media_type for head, media_type in _HEADS if data.startswith(head)), None)

@@ -61,7 +61,7 @@ def read_poll(reply: HttpReply, ticket: Ticket, asked: Asked) -> Outcome | Pendi
     answer = answer_of(reply, asked)
     check(reply, answer, asked)
     word = status_word(answer)
-    found = media_of(answer, rooted(asked.entry.base_url))
+    found = media_of(answer, rooted(asked.entry.base_url), asked.kind)
     is_done = word is not None and standing_of(word) == "done"
     has_some = bool(found.media or found.withheld)
     if reply.status == 202 or goes_on(word) or not (is_done or has_some):

@@ -48,7 +48,7 @@ def read(reply: HttpReply, asked: Asked) -> Outcome | Ticket:
         return outcome_of(reply, None, Found([medium]), asked)
     answer = answer_of(reply, asked)
     check(reply, answer, asked)
-    found = media_of(answer, rooted(asked.entry.base_url))
+    found = media_of(answer, rooted(asked.entry.base_url), asked.kind)
     ticket = ticket_of(reply, answer, asked)
     ready = bool(found.media) and not goes_on(status_word(answer)) and reply.status != 202
     if ticket is not None and not ready and not found.withheld:
