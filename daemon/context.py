@@ -88,6 +88,7 @@ class JournaledContext:
         self._warnings: list[str] = []
         self._dry = request.envelope.dry_run
         self._reading = asyncio.Lock()
+        self._references: list[Mapping[str, Json]] = []
         self.max_pixels = services.settings.max_pixels
         self.saving: set[asyncio.Task[Any]] = set()
         """What is being made: whatever happens, each is recorded or removed again."""
@@ -96,9 +97,9 @@ class JournaledContext:
 
     # ------------------------------------------------------------ what handlers call
 
-    async def read(self, step: str, source: Input) -> Medium:
+    async def read(self, step: str, source: Input, *, text: bool = False) -> Medium:
         self._enter(step)
-        return await self._at_hand(step, source)
+        return await self._at_hand(step, source, text=text)
 
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
         blobs = self._with.blobs
@@ -142,6 +143,9 @@ class JournaledContext:
 
     def warn(self, message: str) -> None:
         self._warnings.append(message)
+
+    def refer(self, reference: Mapping[str, Json]) -> None:
+        self._references.append(SIEVE.json(dict(reference)))
 
     # ------------------------------------------------------------ what the runner calls
 
@@ -205,7 +209,10 @@ class JournaledContext:
             provider=self._asker.provider,
             model=self._asker.model,
             artifacts=[kept.to_json() for kept in self._kept.values() if kept is not None],
-            references=[reference for outcome in outcomes for reference in outcome.references],
+            references=[
+                *(reference for outcome in outcomes for reference in outcome.references),
+                *self._references,
+            ],
             warnings=[
                 *self._journal.told(self._stream.job),
                 *dict.fromkeys(warning for outcome in outcomes for warning in outcome.warnings),
@@ -227,12 +234,12 @@ class JournaledContext:
 
     # ------------------------------------------------------------ reading
 
-    async def _at_hand(self, step: str, source: Input) -> Medium:
+    async def _at_hand(self, step: str, source: Input, *, text: bool = False) -> Medium:
         """An input as the log has it, or as it is found now."""
         self._stream.flush()
         known = self._journal.read(step, self._stream.job)
         if known is None or not self._with.blobs.path(known.sha256).exists():
-            known = await unbroken(self._read(step, source), self.saving)
+            known = await unbroken(self._read(step, source, text=text), self.saving)
         self._warnings += known.warnings
         return Medium(sha256=known.sha256, media_type=known.media_type)
 
@@ -248,11 +255,11 @@ class JournaledContext:
             raise _no_object(path, "it holds no object")
         return fields
 
-    async def _read(self, step: str, source: Input) -> InputRead:
+    async def _read(self, step: str, source: Input, *, text: bool) -> InputRead:
         """Find an input, and have it lie durable before anybody works with it."""
         envelope, blobs = self._request.envelope, self._with.blobs
         timeout = envelope.timeout or self._with.settings.call_timeout
-        found: Found = await self._with.inputs.find(source, self._live().job, timeout)
+        found: Found = await self._with.inputs.find(source, self._live().job, timeout, text=text)
         digest = await self._with.disk.patiently(partial(blobs.put, found.data))
         event = InputRead(
             step,

@@ -111,7 +111,9 @@ class Downloads:
         self._looks_cut = looks_cut
         self._is_medium = is_medium
 
-    async def fetch(self, site: Site | None, url: str, timeout: float) -> Fetched:
+    async def fetch(
+        self, site: Site | None, url: str, timeout: float, *, text: bool = False
+    ) -> Fetched:
         """Fetch a medium. What is no medium that is known is fetched again like one that was cut
         short, but given back in the end: others may know it, or say what it is.
 
@@ -119,6 +121,7 @@ class Downloads:
             site: the provider who named it.
             url: where it is: a whole address, or a path below the provider's base URL.
             timeout: seconds that all of it may take, redirects and further tries included.
+            text: whether a page or another text is wanted as well.
 
         Raises:
             HandlerError: `forbidden_address`, `too_large` or `download_failed`.
@@ -126,7 +129,7 @@ class Downloads:
         target, _ = aim(site, url)
         try:
             async with asyncio.timeout(timeout):
-                return await self._retrying()(self._try, site, target)
+                return await self._retrying()(self._try, site, target, text)
         except _MayPass as passing:
             if passing.fetched is not None:
                 return passing.fetched
@@ -150,13 +153,14 @@ class Downloads:
         asked = passing.error.wait if isinstance(passing, _MayPass) else None
         return max(float(jitter(state)), min(asked or 0.0, LONGEST_WAIT))
 
-    async def _try(self, site: Site | None, target: Target) -> Fetched:
+    async def _try(self, site: Site | None, target: Target, text: bool) -> Fetched:
         """One try, from the first address to the last."""
         own, first = aim(site, target.url)[1], True
         for _ in range(1 + MOST_HOPS):
             if not own:
                 check_outside(site, target)
-            found = await self._hop(site if own else None, target, keyed=own and first)
+            whose = site if own else None
+            found = await self._hop(whose, target, keyed=own and first, text=text)
             if isinstance(found, Fetched):
                 return found
             target, is_own = aim(site, _joined(target, found))
@@ -165,13 +169,16 @@ class Downloads:
             own, first = own and is_own, False
         raise _failed(target, f"is behind more than {MOST_HOPS} redirects")
 
-    async def _hop(self, site: Site | None, target: Target, *, keyed: bool) -> Fetched | str:
+    async def _hop(
+        self, site: Site | None, target: Target, *, keyed: bool, text: bool
+    ) -> Fetched | str:
         """Ask one address: for the medium, or where it is.
 
         Args:
             site: whose own origin it is; None for a stranger's.
             target: where.
             keyed: whether the site's headers go along.
+            text: whether a text is wanted as well.
         """
         message = Message("GET", headers_of(site if keyed else None, {}))
         way = (
@@ -183,7 +190,7 @@ class Downloads:
             async with self._connections.send(message, way, Journey(target.host)) as answer:
                 if answer.status in REDIRECTS and "location" in answer.headers:
                     return answer.headers["location"]
-                return await self._take(target, answer)
+                return await self._take(target, answer, text=text)
         except NotAnswered as error:
             raise _MayPass(HandlerError("download_failed", str(error), retryable=True)) from None
         except TooMuch:
@@ -193,14 +200,14 @@ class Downloads:
         except TooSlow:
             raise _failed(target, "comes too slowly", passes=True) from None
 
-    async def _take(self, target: Target, answer: Answer) -> Fetched:
-        """The medium that an answer holds."""
+    async def _take(self, target: Target, answer: Answer, *, text: bool) -> Fetched:
+        """The medium that an answer holds, or whatever it holds."""
         if not 200 <= answer.status < 300:
             raise _refused(target, answer)
         if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise _failed(target, "comes packed, which was not asked for")
         data = await answer.read(self._max_bytes, self._effort.pace)
-        if is_page(data):
+        if is_page(data) and not text:
             raise _failed(
                 target,
                 "answers with a page or a message, and with no picture",
@@ -208,9 +215,11 @@ class Downloads:
             )
         if not data or self._looks_cut(data):
             raise _MayPass(_failed(target, "was cut short", passes=True))
-        media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = answer.headers.get("content-type", "").strip()
+        if not text:
+            media_type = media_type.partition(";")[0].strip().lower()
         fetched = Fetched(data, media_type or None, target.shown)
-        if not self._is_medium(data):
+        if not (text or self._is_medium(data)):
             raise _MayPass(_failed(target, "holds no picture and no clip", passes=True), fetched)
         return fetched
 

@@ -65,13 +65,14 @@ class Inputs:
         self._blobs = blobs
         self._network = network
 
-    async def find(self, source: Input, job: Job, timeout: float) -> Found:
+    async def find(self, source: Input, job: Job, timeout: float, *, text: bool = False) -> Found:
         """The bytes of an input.
 
         Args:
             source: as the request names it.
             job: whose request it is: other requests are looked for in its folder.
             timeout: seconds that fetching an address may take.
+            text: whether an address may answer with a text.
 
         Raises:
             HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
@@ -85,13 +86,13 @@ class Inputs:
             warning = f"{path} is not what {source.request} saved there: it was changed since"
             return Found(data, path, warnings=(warning,) if changed else ())
         if _ADDRESS.match(source):
-            return await self._fetch(source, timeout)
+            return await self._fetch(source, timeout, text=text)
         return Found(await asyncio.to_thread(self._read, source), _shown(source))
 
-    async def _fetch(self, url: str, timeout: float) -> Found:
+    async def _fetch(self, url: str, timeout: float, *, text: bool) -> Found:
         if not url.lower().startswith(("http://", "https://")):
             raise _refused(url, "only http and https addresses are fetched")
-        fetched = await self._network.fetch(None, url, timeout)
+        fetched = await self._network.fetch(None, url, timeout, text=text)
         return Found(fetched.data, fetched.url[:LONGEST_SHOWN], fetched.media_type)
 
     # ------------------------------------------------------------ files

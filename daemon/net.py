@@ -118,19 +118,22 @@ class Network:
             raise NotAnswered(f"the answer of {host} {error}", sent=True) from None
         return HttpReply(answer.status, headers, body)
 
-    async def fetch(self, site: Site | None, url: str, timeout: float) -> Fetched:
+    async def fetch(
+        self, site: Site | None, url: str, timeout: float, *, text: bool = False
+    ) -> Fetched:
         """Bring a medium home.
 
         Args:
             site: the provider who named it.
             url: where it is: a whole address, or a path below the provider's base URL.
             timeout: seconds that all of it may take, redirects and further tries included.
+            text: whether a page or another text is wanted as well.
 
         Raises:
             HandlerError: `forbidden_address`, `too_large`, or `download_failed`, whose `retryable`
                 says whether it may pass, with the status where there was one.
         """
-        return await self._downloads.fetch(site, url, timeout)
+        return await self._downloads.fetch(site, url, timeout, text=text)
 
     async def close(self) -> None:
         """Close the connections that were kept."""

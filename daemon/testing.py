@@ -218,9 +218,11 @@ class ScriptedContext:
     kept: list[tuple[str, Role, bytes]] = field(default_factory=list)
     """Of each artifact how its name begins, its role, and its bytes."""
     warnings: list[str] = field(default_factory=list)
+    references: list[Mapping[str, Json]] = field(default_factory=list)
     steps: list[str] = field(default_factory=list)
 
-    async def read(self, step: str, source: Input) -> Medium:
+    async def read(self, step: str, source: Input, *, text: bool = False) -> Medium:
+        del text
         self._enter(step)
         name = source.request if isinstance(source, Earlier) else source
         if name not in self.files:
@@ -253,6 +255,9 @@ class ScriptedContext:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+    def refer(self, reference: Mapping[str, Json]) -> None:
+        self.references.append(reference)
 
     def _enter(self, step: str) -> None:
         if step in self.steps:

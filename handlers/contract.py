@@ -276,12 +276,18 @@ class Context(Protocol):
     max_pixels: int
     """Width times height of the largest picture that may be decoded."""
 
-    async def read(self, step: str, source: Input) -> Medium:
+    async def read(self, step: str, source: Input, *, text: bool = False) -> Medium:
         """Have an input at hand: a file, an address, or an artifact of another request.
 
         It is read once: what is given back is the same at every run of this job, whatever becomes
         of the file meanwhile. Its bytes are as they were found, and nobody looked into them. (A
         data URL is in the request already; `handlers.media.inputs` takes it from there.)
+
+        Args:
+            step: the name of this step.
+            source: what the request names.
+            text: whether a page or another text is of use as well: else an address that answers
+                with one has failed.
 
         Raises:
             HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
@@ -335,6 +341,11 @@ class Context(Protocol):
 
     def warn(self, message: str) -> None:
         """Add a sentence to the result's `warnings`."""
+        ...
+
+    def refer(self, reference: Mapping[str, Json]) -> None:
+        """Add a medium that could not be brought home to the result's `references`: its reference
+        as it was given, and the reason."""
         ...
 
 
