@@ -19,6 +19,7 @@ import pytest
 from daemon import client
 from daemon.errors import UsageError
 from daemon.settings import load_settings
+from tests.handlers.scenes import plain, png
 from tests.support import (
     REPOSITORY,
     Daemon,
@@ -766,6 +767,9 @@ def test_schema_is_json_that_admits_its_own_examples() -> None:
 
 
 def test_the_examples_of_the_schema_are_accepted(served: Root) -> None:
+    helmet = plain((64, 64), "white")
+    helmet.paste("navy", (16, 16, 48, 48))
+    (served.inbox / "helmet.png").write_bytes(png(helmet))
     for branch in json.loads(bare("schema").stdout)["oneOf"]:
         for example in branch["examples"]:
             request = {"$schema": "./request.schema.json", **example, "dry_run": True}
