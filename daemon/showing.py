@@ -83,7 +83,7 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
         return
     result = build(name, drop, ending)
     for artifact in result["artifacts"]:
-        print(f"  artifact  {artifact['path']} ({artifact['width']} x {artifact['height']})")
+        print(f"  artifact  {artifact['path']} ({_measures(artifact)})")
     for warning in result["warnings"]:
         print(f"  warning   {plain(warning)}")
     error = result["error"]
@@ -93,6 +93,12 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
             print(f"  fault     {plain(fault['pointer'])} {plain(fault['message'])}")
         for hint in error["hints"]:
             print(f"  hint      {hint}")
+
+
+def _measures(artifact: Mapping[str, Json]) -> str:
+    """How large a medium is, and how long."""
+    size = f"{artifact['width']} x {artifact['height']}"
+    return f"{size}, {artifact['seconds']:g} s" if "seconds" in artifact else size
 
 
 # ---------------------------------------------------------------- doctor

@@ -56,7 +56,7 @@ never is.
 `darkroom schema` prints all of it as a JSON Schema.
 """
 
-INPUTS = {"image", "mask", "reference_images"}
+INPUTS = {"image", "mask", "last_frame", "reference_images"}
 """Fields that name inputs."""
 
 
@@ -69,7 +69,8 @@ def tasks_page() -> str:
 def task_section(handler: Handler) -> str:
     """A task: what it does, an example, its fields."""
     module = inspect.getmodule(handler.request)
-    sentences = re.sub(r"(?<=[.:]) ", "\n", (inspect.getdoc(module) or "").replace("\n", " "))
+    text = " ".join((inspect.getdoc(module) or "").split())
+    sentences = re.sub(r"(?<=[.:]) ", "\n", text)
     properties = handler.request.model_json_schema()["properties"]
     rows = [
         (
@@ -106,6 +107,9 @@ def kind_of_field(name: str, schema: dict[str, object]) -> str:
 def kinds(branch: dict[str, object]) -> list[str]:
     if "enum" in branch or "const" in branch:
         return [f"`{one}`" for one in branch.get("enum", [branch.get("const")])]  # type: ignore[attr-defined]
+    if branch.get("type") == "array":
+        (*_, last) = kinds(branch["items"]) or [""]  # type: ignore[arg-type]
+        return ["a list of " + ", ".join(kinds(branch["items"]))] if last else []  # type: ignore[arg-type]
     names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "boolean"}
     return [names.get(str(branch.get("type")), "")] if branch.get("type") in names else []
 
@@ -224,8 +228,7 @@ Without any configuration the embedded stand-in `local` answers; it is no AI mod
 
 Nothing of it was tried against the services themselves: the facts are from their specifications \
 and their source, read in 2026.
-A server is listed with all it can do, also where darkroom has no task for that yet; \
-[the protocol](protocol.md) says which tasks there are.
+[The tasks](tasks.md) say what can be asked for.
 
 A provider is an entry of the OpenClaw configuration, or of `darkroom.toml` in the root; \
 [configuring](configuring.md) tells how.
@@ -304,11 +307,37 @@ def provider_section(dialect: Dialect) -> str:
         f"## {heading(dialect.title)}",
         example(dialect),
         f"Fields of a request for pictures that it takes: {taken(dialect)}.",
+        clips(dialect),
         bullets(dialect.limits + sizes(dialect) + dialect.notes),
     ]
     if dialect.unverified:
         parts += ["Unverified:", bullets(dialect.unverified)]
     return "\n\n".join(filter(None, parts)) + "\n"
+
+
+PICTURES_OF_CLIPS = {
+    "form": "one picture, as the file `input_reference` of a form",
+    "free": "one picture, as the request says",
+    "xai": "a first frame or references",
+    "openrouter": "a first frame, a last frame, references",
+    None: "no pictures",
+}
+
+
+def clips(dialect: Dialect) -> str:
+    """What of a request for clips a server takes."""
+    videos = dialect.videos
+    if videos is None:
+        return ""
+    names = set(videos.fields or ())
+    if videos.length in names:
+        names = names - {videos.length} | {"seconds"}
+    if dialect.geometry == "pixels":
+        names = names - {"width", "height"} | {"size"}
+    if dialect.geometry == "ratio":
+        names |= {"size"}
+    named = ", ".join(f"`{name}`" for name in sorted(names)) or "all, as they are given"
+    return f"Of a request for clips: {named}; {PICTURES_OF_CLIPS[videos.pictures]}."
 
 
 def sizes(dialect: Dialect) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """Make pictures or a clip after reference pictures.
 
 The references go to the provider in its own way, or as data URLs under `reference_key` where that
-is named. With `transport: auto` a provider that refuses them is asked once more without, and the
-result says so; with `none` they stay here. With `mode: video` they always go along, in the
-provider's own way, and `roles` may say what each is to the clip.
+is named. Where `transport` is auto, a provider that refuses them is asked once more without, and
+the result says so; where it is none, they stay here. To make a clip they always go along, in the
+provider's own way, and `roles` may say what each is to it.
 """
 
 from __future__ import annotations

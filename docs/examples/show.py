@@ -12,6 +12,7 @@ import subprocess
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -34,21 +35,24 @@ def drop(root: Path) -> list[str]:
 
 
 def row(root: Path, name: str) -> tuple[str, str, str, str]:
-    """A request, its status, its pictures or why there are none, and the seconds it took."""
+    """A request, its status, its media or why there are none, and the seconds it took."""
     file = root / "inbox" / f"{name.removesuffix('.json')}.result.json"
     result = json.loads(file.read_text("utf-8"))
-    pictures = [
-        f"{artifact['path']} ({artifact['width']} x {artifact['height']})"
-        for artifact in result["artifacts"]
-    ]
+    media = [f"{artifact['path']} ({measures(artifact)})" for artifact in result["artifacts"]]
     faults = [
         f"{fault['pointer']} {fault['message']}"
         for fault in (result["error"] or {}).get("faults", ())
     ]
-    shown = pictures or faults or result["warnings"][-1:]
+    shown = media or faults or result["warnings"][-1:]
     times = [result[key] and datetime.fromisoformat(result[key]) for key in _TIMES]
     took = f"{(times[1] - times[0]).total_seconds():.2f} s" if all(times) else ""
     return name, result["status"], "\n".join(shown), took
+
+
+def measures(artifact: dict[str, Any]) -> str:
+    """How large an artifact is, and how long."""
+    size = f"{artifact['width']} x {artifact['height']}"
+    return f"{size}, {artifact['seconds']:g} s" if artifact["kind"] == "video" else size
 
 
 _TIMES = ("accepted_at", "finished_at")
@@ -64,7 +68,7 @@ def main() -> None:
     kept.pop("MEDIA_GENERATION_OUTPUT_ROOT", None)
     subprocess.run([*command, "--log-level", "warning"], env=kept, check=True)
     table = Table("request", "status", show_lines=True)
-    table.add_column("picture, or why not", overflow="fold")
+    table.add_column("media, or why not", overflow="fold")
     table.add_column("time", no_wrap=True)
     for name in names:
         table.add_row(*row(SCRATCH, name))
@@ -73,8 +77,8 @@ def main() -> None:
     console.print(table)
     if sys.argv[1:]:
         console.save_svg(sys.argv[1], title="make run")
-    print("The pictures are by the embedded stand-in `local`, which is no AI model.")
-    print(f"requests and results: {SCRATCH}/inbox   pictures: {SCRATCH}/tmp/images")
+    print("All of it is by the embedded stand-in `local`, which is no AI model.")
+    print(f"requests and results: {SCRATCH}/inbox   pictures and clips: {SCRATCH}/tmp")
     print(f"every event:          {SCRATCH}/events/current.jsonl")
 
 

@@ -235,7 +235,7 @@ XAI = Dialect(
     videos=Videos(
         create="/videos/generations",
         content=None,
-        fields=frozenset({"prompt", "aspect_ratio", "resolution", "duration", "generate_audio"}),
+        fields=frozenset({"prompt", "aspect_ratio", "resolution", "duration"}),
         length="duration",
         length_is_text=False,
         pictures="xai",
@@ -272,12 +272,7 @@ OPENROUTER = Dialect(
     key_check="/key",
     videos=Videos(
         content="/videos/{id}/content?index=0",
-        fields=frozenset(
-            {
-                *("prompt", "duration", "resolution", "aspect_ratio", "size", "seed"),
-                "generate_audio",
-            }
-        ),
+        fields=frozenset({"prompt", "duration", "resolution", "aspect_ratio", "size", "seed"}),
         length="duration",
         length_is_text=False,
         pictures="openrouter",

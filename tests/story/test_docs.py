@@ -222,7 +222,9 @@ def test_the_providers_whose_address_is_known_are_named() -> None:
 def test_the_configurations_that_are_shown_can_be_used(page: Path, tmp_path: Path) -> None:
     shown = [
         *blocks(page, "toml"),
-        *re.findall(r"<<'END'\n(.*?)^END", page.read_text(), re.MULTILINE | re.DOTALL),
+        *re.findall(
+            r"darkroom\.toml <<'END'\n(.*?)^END", page.read_text(), re.MULTILINE | re.DOTALL
+        ),
     ]
     assert shown
     for text in shown:
