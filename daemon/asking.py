@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
@@ -71,6 +71,9 @@ class Asker:
         self._recorder = Recorder(live, saving, services)
         self._with = services
         self._found = dict(found)
+        self._asking = 0
+        self._parking = 0
+        self._moved = asyncio.Event()
         self._told = float("-inf")
         self.outcomes: dict[str, Outcome | None] = {}
         self.provider: str | None = None
@@ -91,6 +94,14 @@ class Asker:
             DryRun: nobody is to be asked.
             Parked: the provider took it, and works on it.
         """
+        self._asking += 1
+        try:
+            return await self._ask(step, calls)
+        finally:
+            self._asking -= 1
+            self._moved.set()
+
+    async def _ask(self, step: str, calls: Sequence[Call]) -> Outcome:
         self.outcomes[step] = None
         stream, roster = self._live(), self._with.roster
         name = self._journal.provider_of(step) or stream.job.provider
@@ -245,7 +256,7 @@ class Asker:
     async def _made(self, service: Service, step: str, taken: Taken, ticket: Ticket) -> Outcome:
         """What a provider made of a call, as it was found when it was asked for."""
         if step not in self._found:
-            raise Parked
+            return await self._park()
         found = self._found.pop(step)
         if isinstance(found, HandlerError):
             raise found
@@ -255,8 +266,26 @@ class Asker:
             return await self._asked_once(service, taken, ticket)
         except HandlerError as error:
             if may_pass(error):
-                raise Parked from None
+                return await self._park()
             raise
+
+    async def _park(self) -> NoReturn:
+        """Unwind the run, as soon as no other ask of it is on its way: what these come to is to be
+        written down first, as none of it is done twice.
+
+        Raises:
+            Parked: always.
+        """
+        self._parking += 1
+        self._moved.set()
+        try:
+            await asyncio.sleep(0)  # those that begin beside it have begun then
+            while self._asking > self._parking:
+                self._moved.clear()
+                await self._moved.wait()
+        finally:
+            self._parking -= 1
+        raise Parked
 
     async def _asked_once(self, service: Service, taken: Taken, ticket: Ticket) -> Outcome:
         """What is made of a call, asked for here and now as it was done a moment ago."""
@@ -264,7 +293,7 @@ class Asker:
         effects = provider.resume(ticket)
         answer = await exchange(provider, effects, means, self._timeout, submits=False)
         if isinstance(answer, Pending):
-            raise Parked
+            return await self._park()
         return _whole(taken, answer)
 
     async def _brought_home(self, service: Service, taken: Taken, outcome: Outcome) -> Outcome:

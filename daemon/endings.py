@@ -7,7 +7,7 @@ from collections import Counter
 
 import structlog
 
-from daemon.asking import DryRun
+from daemon.asking import DryRun, Parked
 from daemon.clock import Clock
 from daemon.errors import LogError, Problem, problem_of
 from daemon.jobs import Job
@@ -28,10 +28,11 @@ def cause_of(error: Exception) -> Exception:
 
 
 def _weight(error: Exception) -> int:
-    """The log goes before a fault of ours, and that before a refusal that no retry can mend."""
+    """The log goes before a fault of ours, and that before a refusal that no retry can mend; that
+    a run was unwound is no failure."""
     if isinstance(error, HandlerError):
         return 1 if problem_of(error).retryable else 2
-    return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun) else 3
+    return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun | Parked) else 3
 
 
 def problem_in(job: Job, error: Exception) -> Problem | None:

@@ -40,6 +40,10 @@ AT_ONCE_EACH = 8
 SPREAD = 5.0
 """Seconds after a start over which the first polls of all jobs are spread."""
 
+TOGETHER = 30.0
+"""Seconds for which what was found of a job waits for its other calls: what it made may lie at an
+address for minutes only."""
+
 HELD_BYTES = 64 << 20
 """Of media in answers that wait for their job's turn; a job whose answer is not kept asks for it
 once more."""
@@ -56,6 +60,8 @@ class _Parked:
     calls: dict[str, _Call] = field(default_factory=dict)
     """By step."""
     found: dict[str, Polled] = field(default_factory=dict)
+    since: float = 0.0
+    """When something was found first, on the monotonic clock."""
     told: Told = field(default_factory=Told)
     over: bool = False
     """Whether it waits no more, and is to run."""
@@ -294,13 +300,21 @@ class PollDesk:
             return
         call.watch = after
         self._agenda.put(call, after.provider, after.due(now, answer.wait))
+        if parked.found and now - parked.since >= TOGETHER:
+            self._go_on(parked)
 
     def _hand_over(self, call: _Call, found: Outcome | HandlerError) -> None:
-        """Have the next run of a job take what was found."""
+        """Have the next run of a job take what was found: at once, if it failed or nothing else of
+        it is asked for."""
+        parked = call.job
         if isinstance(found, Outcome) or not may_pass(found):
-            call.job.told.newest.pop(call.step, None)  # nobody counts on
-        call.job.found[call.step] = self._kept(found)
-        self._go_on(call.job)
+            parked.told.newest.pop(call.step, None)  # nobody counts on
+        if not parked.found:
+            parked.since = self._with.clock.monotonic()
+        parked.found[call.step] = self._kept(found)
+        del parked.calls[call.step]
+        if isinstance(found, HandlerError) or not parked.calls:
+            self._go_on(parked)
 
     def _go_on(self, parked: _Parked) -> None:
         """A job waits no more."""

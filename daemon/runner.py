@@ -146,7 +146,7 @@ class Runner:
         that and nobody runs it."""
         self._schedule.add(job)
         self._deadlines.add(job)
-        if job.cancelling:
+        if job.cancelling and not self._with.stopping.is_set():
             self._end(job.id)
         elif job.status == "polling":
             self._schedule.take(job.id)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from daemon.decisions import decide
 from daemon.errors import Conflict
 from daemon.runner import Runner
+from handlers.contract import Handler
 from tests.builders import Bench
 
 
@@ -23,9 +24,9 @@ def run(scene: Awaitable[Any]) -> Any:
 class Work:
     """A bench with a runner at work."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, handlers: Mapping[str, Handler] | None = None) -> None:
         self.bench = bench
-        self.runner: Runner = bench.runner()
+        self.runner: Runner = bench.runner(handlers)
         self._task = asyncio.create_task(self.runner.run())
 
     async def until(self, condition: Callable[[], bool]) -> None:

@@ -14,6 +14,7 @@ from daemon.decisions import (
     Fail,
     JobCommand,
     Next,
+    Park,
     Reject,
     Retry,
     Run,
@@ -29,6 +30,7 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobParked,
     JobRetrying,
     JobRetryRequested,
     JobStarted,
@@ -40,7 +42,7 @@ from daemon.state import State
 from tests.builders import EPOCH, History, accepted, ended, job, problem
 
 BROKEN = Problem("provider_failed", "it broke")
-OPEN: list[Any] = ["waiting", "running", "retrying"]
+OPEN: list[Any] = ["waiting", "running", "polling", "retrying"]
 DONE: list[Any] = ["succeeded", "failed", "cancelled"]
 
 
@@ -57,6 +59,7 @@ def types(command: JobCommand, **fields: Any) -> list[type]:
         ("waiting", [JobCancelRequested, JobCancelled]),
         ("retrying", [JobCancelRequested, JobCancelled]),
         ("running", [JobCancelRequested]),
+        ("polling", [JobCancelRequested]),
         ("succeeded", []),
         ("failed", []),
         ("cancelled", []),
@@ -64,6 +67,11 @@ def types(command: JobCommand, **fields: Any) -> list[type]:
 )
 def test_cancel(status: Any, events: list[type]) -> None:
     assert types(Cancel("J1"), status=status) == events
+
+
+@pytest.mark.parametrize("status", ["waiting", "retrying"])
+def test_a_job_that_has_steps_is_ended_by_whoever_knows_what_is_left_of_them(status: Any) -> None:
+    assert types(Cancel("J1"), status=status, journal=(3,)) == [JobCancelRequested]
 
 
 @pytest.mark.parametrize("status", OPEN)
@@ -83,6 +91,13 @@ def test_a_job_cancelled_between_two_attempts_tells_of_the_first() -> None:
     end = decide_job(job(status="retrying", attempt=2, runs=0), Cancel("J1")).events[-1]
     assert isinstance(end, JobEnded)
     assert end.attempts == 1
+
+
+def test_a_job_whose_call_was_taken_tells_of_the_attempt_that_it_is_in() -> None:
+    polled = job(status="polling", attempt=2, runs=0)
+    (end,) = decide_job(polled, EndCancelled("J1", Run())).events
+    assert isinstance(end, JobEnded)
+    assert end.attempts == 2
 
 
 # ---------------------------------------------------------------- retry
@@ -118,6 +133,13 @@ def test_one_control_file_is_obeyed_once(status: Any) -> None:
 
 
 # ---------------------------------------------------------------- runs
+
+
+def test_a_parked_job_says_what_is_waited_for() -> None:
+    running = job(status="running", runs=1, version=5)
+    decision = decide_job(running, Park("J1", "soon", ("one", "two")))
+    assert decision.events == (JobParked("soon", ("one", "two")),)
+    assert (decision.job, decision.version) == ("J1", 5)
 
 
 @pytest.mark.parametrize("status", OPEN)

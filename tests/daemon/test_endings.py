@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from daemon import endings
-from daemon.endings import LINES, Teller
+from daemon.asking import Parked
+from daemon.endings import LINES, Teller, cause_of
+from daemon.errors import Conflict
 from daemon.testing import FrozenClock
+from handlers.contract import HandlerError
 from tests.builders import job
 
 
@@ -64,3 +67,19 @@ def test_of_a_flood_some_have_a_line_and_the_rest_is_counted(heard: Heard) -> No
 def test_nothing_is_told_where_nothing_was_left_out(heard: Heard) -> None:
     Teller(FrozenClock()).flush()
     assert heard.lines == []
+
+
+def test_a_run_that_was_unwound_is_no_warning(heard: Heard) -> None:
+    Teller(FrozenClock()).tell(job(status="polling"), 0.1)
+    assert heard.lines[0][:2] == ("info", "job polling")
+
+
+def test_of_several_failures_side_by_side_the_heaviest_is_told_and_to_wait_is_none() -> None:
+    busy, refused = HandlerError("provider_timeout", "x"), HandlerError("no_media", "x")
+    broken, conflict = ValueError(), Conflict()
+    rising = [Parked(), busy, refused, broken, conflict]
+    for number, heavier in enumerate(rising):
+        lighter = rising[:number] or [heavier]
+        assert (
+            cause_of(ExceptionGroup("all", [ExceptionGroup("in", [*lighter]), heavier])) is heavier
+        )

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given, settings
 
 from daemon.errors import Problem
-from daemon.events import ArtifactSaved, Event
+from daemon.events import ArtifactSaved, Event, ProviderAccepted
 from daemon.journal import Journal, Taken, digest_of_call, outcome_of
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome
+from handlers.wire import Ticket
 from tests.builders import ARTIFACT, JSON, History, answered, job, problem, requested
 
 OnAmbiguous = Literal["fail", "retry"]
@@ -250,3 +251,31 @@ def test_a_paid_call_whose_answer_was_lost_is_warned_of(
     journal: Journal, retried: int, *, warns: bool
 ) -> None:
     assert bool(journal.run(job(retried=retried)).warnings) is warns
+
+
+# ---------------------------------------------------------------- worked on
+
+
+def taken(step: str = "generate", ticket: dict[str, Any] | None = None) -> ProviderAccepted:
+    return ProviderAccepted(step, 1, ticket or {"id": "t-1"}, [], [], "m", None, [])
+
+
+def test_what_a_provider_took_and_nothing_tells_the_end_of_is_under_way() -> None:
+    journal = journal_of(
+        requested(), taken(), requested("other"), taken("other"), answered("other")
+    )
+    assert {step: one.ticket for step, one in journal.under_way().items()} == {
+        "generate": Ticket("t-1")
+    }
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [("provider_timeout", True), ("no_media", False)])
+def test_a_failure_after_which_it_is_gone_on_with_is_no_end(code: Any, goes_on: bool) -> None:
+    journal = journal_of(requested(), taken(), answered(error=problem(code)))
+    assert bool(journal.under_way()) is goes_on
+
+
+def test_what_only_lies_at_an_address_is_worked_on_by_nobody() -> None:
+    media = ProviderAccepted("generate", 1, None, [{"url": "/x"}], [], "m", None, [])
+    assert journal_of(requested(), media).under_way() == {}
+    assert journal_of(requested()).under_way() == {}

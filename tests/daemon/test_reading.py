@@ -192,6 +192,8 @@ def test_a_line_that_is_none_is_nothing() -> None:
         (job(due="2026-01-01T00:00:00.000Z"), "waiting"),
         (job(status="running"), "running"),
         (job(status="running", cancelling=True), "cancelling"),
+        (job(status="polling", due="9999-01-01T00:00:00.000Z"), "polling"),
+        (job(status="polling", cancelling=True), "cancelling"),
         (job(status="cancelled", cancelling=True), "cancelled"),
         (job(status="retrying", attempt=2, due="soon"), "retrying, attempt 2 at soon"),
     ],

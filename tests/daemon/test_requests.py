@@ -306,6 +306,12 @@ def test_a_field_name_with_odd_characters_has_an_escaped_pointer() -> None:
         ("deadline_seconds", MAX_DEADLINE + 1),
         ("deadline_seconds", True),
         ("deadline_seconds", "60"),
+        ("poll_interval", 0),
+        ("poll_interval", 3601),
+        ("poll_interval", "5"),
+        ("max_polls", 0),
+        ("max_polls", 1.5),
+        ("max_polls", True),
         ("dry_run", 1),
         ("dry_run", "true"),
         ("dry_run", None),
@@ -357,7 +363,7 @@ def test_a_field_of_a_later_version_is_refused_by_name_unless_it_holds_its_defau
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("download", 1), ("download", None), ("vars", False), ("max_polls", 0)],
+    [("download", 1), ("download", None), ("vars", False)],
 )
 def test_what_only_python_takes_for_the_default_is_not_it(name: str, value: Any) -> None:
     assert list(faults(**{name: value})) == [f"/{name}"]

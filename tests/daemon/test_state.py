@@ -16,10 +16,12 @@ from daemon.events import (
     JobCancelled,
     JobCancelRequested,
     JobFailed,
+    JobParked,
     JobRetrying,
     JobRetryRequested,
     JobStarted,
     JobSucceeded,
+    ProviderAccepted,
     ProviderProgressed,
     Recorded,
     RequestMatched,
@@ -199,6 +201,63 @@ def test_steps_are_remembered_by_their_place_in_the_log() -> None:
     assert job.hold == ("a" * 64, "b" * 64)
     assert job.number == 3
     assert job.version == 5
+
+
+# ---------------------------------------------------------------- polled
+
+
+def polled(*more: Event) -> Job:
+    rows: list[Event] = [accepted(), JobStarted(1, 1), requested(), taken(), parked(), *more]
+    return after(*((event, "J1", "a.json") for event in rows)).jobs["J1"]
+
+
+def parked(due: str = "soon") -> JobParked:
+    return JobParked(due, ["generate"])
+
+
+def taken(step: str = "generate") -> ProviderAccepted:
+    return ProviderAccepted(step, 1, {"id": "t-1"}, [], [], "m", None, [])
+
+
+def told(polls: int, step: str | None = "generate") -> ProviderProgressed:
+    return ProviderProgressed("running", None, step, polls)
+
+
+def test_a_job_that_was_unwound_in_good_order_was_no_crash() -> None:
+    job = polled()
+    assert (job.status, job.attempt, job.runs, job.due) == ("polling", 1, 0, "soon")
+    assert polled(JobStarted(1, 1)).runs == 1
+    assert polled(JobStarted(1, 1), parked()).runs == 0
+
+
+def test_crashes_of_one_that_is_parked_again_and_again_are_counted_all_the_same() -> None:
+    """Each time its media are brought home the daemon dies."""
+    crashes = [
+        event
+        for run in range(1, 6)
+        for event in (JobStarted(1, run), JobStarted(1, run + 1), parked())
+    ]
+    assert polled(*crashes).runs == 5
+
+
+def test_polls_are_counted_by_step_as_far_as_they_were_told() -> None:
+    job = polled(told(3), told(1, "other"), told(7), told(0, None))
+    assert job.polls == {"generate": 7, "other": 1}
+    assert job.progressed == 9
+
+
+def test_another_call_of_a_step_has_not_been_asked_for_yet() -> None:
+    assert polled(told(3), told(2, "other"), requested(), taken()).polls == {"other": 2}
+
+
+def test_a_retry_has_all_its_polls_again() -> None:
+    job = polled(told(3), ended(JobFailed), JobRetryRequested(False, "k"))
+    assert (job.polls, job.progressed, job.due) == ({}, 0, None)
+
+
+def test_another_attempt_goes_on_counting() -> None:
+    retrying = JobRetrying(1, problem("provider_unavailable"), "later")
+    assert polled(told(3), retrying).polls == {"generate": 3}
 
 
 def test_numbers_of_artifacts_never_go_back() -> None:
