@@ -5,11 +5,12 @@
 3. `requests`   bytes: a `Request`, or all its faults (`strictjson`, and the task's own model)
 4. `intake`     a `Request`: `job.accepted`, durable (`decisions.decide`, then `eventlog`)
 5. `state`      events: where every job stands; a fold, and nothing else
-6. `runner`     an open job: its handler, when `schedule` has a place for it
+6. `runner`     an open job: its handler, when `schedule` has a place for it (`attempts`)
 7. `context`    what a handler asks: answered by the log (`journal`), or by a provider (`asking`):
    `inputs`     finds what a request names as a picture, once;
    `roster`     who is asked; `exchange` drives it, `net` sends, `sending` judges what was lost;
-   `polling`    goes on with what the provider took, `homecoming` fetches its media;
+   `polldesk`   asks for what a provider took until it is done (`polling`, `agenda`), while the
+                job waits without a task; `homecoming` fetches its media;
    `retries`    says after a failure whether, when and of whom to try again
 8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
 9. `publisher`  an ended job: its result beside the request (`results`)

@@ -37,8 +37,8 @@ AT_ONCE = 64
 AT_ONCE_EACH = 8
 """The same, of each provider."""
 
-SPREAD = 5.0
-"""Seconds after a start over which the first polls of all jobs are spread."""
+PACE = 200.0
+"""Jobs a second that are asked for first after a start."""
 
 TOGETHER = 30.0
 """Seconds for which what was found of a job waits for its other calls: what it made may lie at an
@@ -139,7 +139,7 @@ class PollDesk:
         for number, job in enumerate(jobs):
             self.leave(job.id)
             parked = self._jobs[job.id] = _Parked(job.id)
-            waiting.append((parked, now + SPREAD * number / len(jobs)))
+            waiting.append((parked, now + number / PACE))
         if waiting:
             reading = asyncio.create_task(self._read_all(waiting))
             self._reading.add(reading)

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from daemon.events import (
     JobSucceeded,
     ProviderProgressed,
 )
-from daemon.polldesk import AT_ONCE_EACH, SPREAD, TOGETHER
+from daemon.polldesk import AT_ONCE_EACH, PACE, TOGETHER
 from daemon.polling import FAILURES
 from daemon.progress import PROGRESS_SECONDS, UNCHANGED_SECONDS
 from daemon.recall import Recall
@@ -603,9 +604,9 @@ def test_many_jobs_are_no_burst_after_a_restart(tmp_path: Path) -> None:
             while len(provider.at) < count:
                 await at.polls()
             first = sorted(polls[0] - began for polls in provider.at.values())
-            assert first[0] < 0.1
-            assert first[count // 2] == pytest.approx(SPREAD / 2, abs=0.3)
-            assert SPREAD - 0.3 < first[-1] < SPREAD
+            assert first[0] < 0.01
+            waits = [after - before for before, after in pairwise(first)]
+            assert waits == pytest.approx([1 / PACE] * (count - 1), abs=0.0011)
 
     run(main())
 

@@ -99,6 +99,7 @@ def job(
     expires: bool = False,
     status: int | None = None,
     name: str = "job-{number}",
+    cancel: Literal["cancel_url", "urls"] | None = None,
     **headers: str,
 ) -> Answer:
     """The answer to a creating call: it was taken.
@@ -108,6 +109,7 @@ def job(
         style: whose bodies it has.
         status: 200 or 202; None for what the family does.
         name: its id; `{number}` says which creating call it was.
+        cancel: under which key the answer says where it is cancelled, if it does.
         headers: with `_` for `-`.
     """
 
@@ -120,7 +122,11 @@ def job(
             Job(name.format(number=talk.number), style, says, media, received.fields, expires)
         )
         usual = 202 if style in ("sdcpp", "openrouter") else 200
-        return json_reply(STYLES[style][0](taken, talk), status or usual, **headers)
+        body = STYLES[style][0](taken, talk)
+        if cancel is not None:
+            url = f"{talk.server.base_url}/jobs/{taken.id}/cancel"
+            body |= {"cancel_url": url} if cancel == "cancel_url" else {"urls": {"cancel": url}}
+        return json_reply(body, status or usual, **headers)
 
     return take
 
