@@ -20,6 +20,25 @@ API_VERSION_V1 = "preview"
 _VERSION = re.compile(r"/v\d+(?=/|$)")
 
 
+def check_base_url(entry: Entry) -> None:
+    """Refuse a base URL behind which no path can be put.
+
+    Raises:
+        HandlerError: `config_invalid`.
+    """
+    try:
+        parts = urlsplit(entry.base_url)
+        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
+    except ValueError:
+        whole = False
+    if not whole:
+        raise HandlerError(
+            "config_invalid",
+            f"the base URL of the provider {entry.name} cannot be meant so",
+            hints=['Write it like "https://api.openai.com/v1", without "?".'],
+        )
+
+
 def rooted(base_url: str) -> str:
     """A base URL with its version: "/v1" is added where it has no path at all.
 

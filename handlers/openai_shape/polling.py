@@ -65,7 +65,7 @@ def read_poll(reply: HttpReply, ticket: Ticket, asked: Asked) -> Outcome | Pendi
     is_done = word is not None and standing_of(word) == "done"
     has_some = bool(found.media or found.withheld)
     if reply.status == 202 or goes_on(word) or not (is_done or has_some):
-        return _pending(reply, answer, word, asked.dialect)
+        return pending(reply, answer, word, asked.dialect)
     return _done(reply, answer, found, ticket, asked)
 
 
@@ -91,7 +91,8 @@ def lost(reply: HttpReply, ticket: Ticket, who: str) -> HandlerError:
     )
 
 
-def _pending(reply: HttpReply, answer: Json, word: str | None, dialect: Dialect) -> Pending:
+def pending(reply: HttpReply, answer: Json, word: str | None, dialect: Dialect) -> Pending:
+    """How far a job is that goes on."""
     place = answer.get("queue_position") if isinstance(answer, dict) else None
     message = word or "running"
     if isinstance(place, int) and not isinstance(place, bool):

@@ -7,7 +7,7 @@ sent again: it may have been paid for.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from handlers.answers.blame import blamed
@@ -33,6 +33,17 @@ _EVENTS = (b"event:", b"data: {", b"data:{")
 """How a stream of events begins that does not say by its type what it is."""
 _MOST_TEXT = 2000
 """Characters of a prompt that was changed that are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What an answer says of the job that it is about."""
+
+    name: str | None
+    url: str | None
+    """Where it is asked for, as it stands there."""
+    places: tuple[Mapping[str, Json], ...]
+    """The objects in which more of it may stand."""
 
 
 def read(reply: HttpReply, asked: Asked) -> Outcome | Ticket:
@@ -112,29 +123,42 @@ def check(reply: HttpReply, answer: Json, asked: Asked) -> None:
         raise failure_within(reply, told, asked.entry.name)
 
 
-def ticket_of(reply: HttpReply, answer: Json, asked: Asked) -> Ticket | None:
-    """The job that an answer is about, if it is about one."""
+def job_in(reply: HttpReply, answer: Json) -> Job:
+    """What an answer says of a job, by the keys and headers that providers use."""
     places = [answer, *(answer.get(name) for name in ("data", "task"))] if _is(answer) else []
     objects = [place for place in places if isinstance(place, dict)]
     name = next((found for place in objects if (found := _first(place, _IDS))), None)
     url = next((found for place in objects if (found := _status_url(place))), None)
     if reply.status == 202:
         url = url or reply.headers.get("operation-location") or reply.headers.get("location")
-    is_job = url or reply.status == 202 or status_word(answer) or asked.kind == "video"
-    if not is_job or not (name or url):
+    return Job(name, url, tuple(objects))
+
+
+def ticket_of(reply: HttpReply, answer: Json, asked: Asked) -> Ticket | None:
+    """The job that an answer is about, if it is about one."""
+    job = job_in(reply, answer)
+    is_job = job.url or reply.status == 202 or status_word(answer) or asked.kind == "video"
+    if not is_job or not (job.name or job.url):
         return None
+    url = job.url
     if url is None:
-        path = with_id(asked.status_path or asked.dialect.job, name or "")
+        path = with_id(asked.status_path or asked.dialect.job, job.name or "")
         url = address_for(asked.entry, asked.dialect, path, asked.model)
+    url = absolute(rooted(asked.entry.base_url), url)
+    return ticket_for(job, url, reply, answer, asked)
+
+
+def ticket_for(job: Job, url: str, reply: HttpReply, answer: Json, asked: Asked) -> Ticket:
+    """The ticket of a job that is asked for at an address."""
     return Ticket(
-        name or url[:200],
-        status_url=absolute(rooted(asked.entry.base_url), url),
+        job.name or url[:200],
+        status_url=url,
         state={
             "kind": asked.kind,
             "wanted": asked.wanted,
             "warnings": list(asked.warnings),
             "left_out": list(asked.left_out),
-            **cancel_state(objects, asked.entry.base_url),
+            **cancel_state(job.places, asked.entry.base_url),
         },
         model=_model(answer, asked),
         wait=wait_of(reply, answer),

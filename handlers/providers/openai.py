@@ -13,10 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Mapping
 from functools import partial
-from urllib.parse import urlsplit
 
 from handlers.contract import Call, HandlerError, Json, Outcome
-from handlers.openai_shape.addresses import own_path
+from handlers.openai_shape.addresses import check_base_url, own_path
 from handlers.openai_shape.asking import Asked, refuse
 from handlers.openai_shape.cancelling import cancel_call, read_cancel
 from handlers.openai_shape.images import image_call
@@ -112,7 +111,7 @@ class OpenAI:
             HandlerError: `config_invalid`: its address, its dialect or its options cannot be
                 meant so.
         """
-        _check_address(entry)
+        check_base_url(entry)
         _check_options(entry)
         return OpenAIShaped(entry)
 
@@ -120,20 +119,6 @@ class OpenAI:
 def adapter() -> OpenAI:
     """The adapter of this module."""
     return OpenAI()
-
-
-def _check_address(entry: Entry) -> None:
-    try:
-        parts = urlsplit(entry.base_url)
-        whole = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query
-    except ValueError:
-        whole = False
-    if not whole:
-        raise HandlerError(
-            "config_invalid",
-            f"the base URL of the provider {entry.name} cannot be meant so",
-            hints=['Write it like "https://api.openai.com/v1", without "?".'],
-        )
 
 
 def _check_options(entry: Entry) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import handlers.answers
+import handlers.generic_shape
 import handlers.openai_shape
 import handlers.providers
 from daemon.clock import SystemClock
@@ -95,7 +96,10 @@ def test_it_does_nothing_before_it_is_driven(name: str) -> None:
 
 def sources() -> list[Any]:
     """The modules of providers, and of the packages that they share."""
-    packages = [handlers.providers, handlers.answers, handlers.openai_shape]
+    packages = [
+        *(handlers.providers, handlers.answers, handlers.openai_shape),
+        handlers.generic_shape,
+    ]
     found = [
         f"{package.__name__}.{one.name}"
         for package in packages

@@ -40,6 +40,7 @@ class Cast:
         paid: whether its calls cost money.
         idempotent: whether it is told an idempotency key.
         on_ambiguous: what to do where an answer was lost; None for the setting.
+        api: how it is spoken to.
         dialect: which server it is; one that nobody knows, if left out.
         options: of the entry, as `images`.
         network: of `Network`, besides what every play has.
@@ -50,6 +51,7 @@ class Cast:
     paid: bool = True
     idempotent: bool = False
     on_ambiguous: Any = None
+    api: str = "openai"
     dialect: str | None = None
     options: Mapping[str, Json] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
@@ -58,7 +60,7 @@ class Cast:
 
     def configuration(self, base_url: str) -> Configuration:
         header = IDEMPOTENCY if self.idempotent else None
-        entry = Entry("paper", base_url, "openai", self.dialect, self.paid, header, self.options)
+        entry = Entry("paper", base_url, self.api, self.dialect, self.paid, header, self.options)
         site = Site(base_url, ca_file=self.ca_file)
         limits = Limits(on_ambiguous=self.on_ambiguous)
         models = {"image": "paper-1", "edit": "paper-1", "video": "paper-1"}
