@@ -12,7 +12,8 @@
    `polldesk`   asks for what a provider took until it is done (`polling`, `agenda`), while the
                 job waits without a task; `homecoming` fetches its media;
    `retries`    says after a failure whether, when and of whom to try again
-8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that)
+8. `gallery`    bytes: an artifact under tmp/, whole and durable (`blobs` before that);
+   `viewing`    says first what they are, of a clip with the help of a process apart (`probing`)
 9. `publisher`  an ended job: its result beside the request (`results`)
 
 `app` builds all of it. `cli` lists the commands, `commands/` has them; `doctor` looks after an

@@ -77,7 +77,7 @@ class Settings(BaseModel):
     max_clip_frames: int = Field(36_000, ge=1, description="The same, in frames.")
     probe_memory_bytes: int = Field(
         1 << 30,
-        ge=128 << 20,
+        ge=256 << 20,
         description="Memory of a process that decodes a clip, besides twice the clip's size.",
     )
     probe_cpu_seconds: int = Field(60, ge=1, description="Seconds that such a process may compute.")

@@ -207,11 +207,13 @@ class Call:
     """What is to be done, by the name of a task that does just that: "generate_image"."""
     fields: Mapping[str, Json] = field(default_factory=dict)
     """What is for the provider of the task's fields, and only what the caller gave. All of it is
-    sent, so nothing stands here that speaks to darkroom."""
+    sent, but for what says to whoever phrases the call how: "reference_key", "image_field". So
+    nothing stands here that speaks to darkroom."""
     inputs: Mapping[str, Sequence[Medium]] = field(default_factory=dict)
     """The pictures that go along, by the name of their field: "image", "mask",
-    "reference_images". A mask is of 8 bits, 255 where the picture is to be changed; each provider
-    converts it to its own rule."""
+    "reference_images"; of a clip "image" is the first frame, and "last_frame" the last. A mask is
+    of 8 bits, 255 where the picture is to be changed; each provider converts it to its own
+    rule."""
 
     model: str | None = None
     endpoint: str | None = None
@@ -321,7 +323,8 @@ class Context(Protocol):
         self, step: str, medium: Medium, *, prefix: str, role: Role = "output"
     ) -> Artifact:
         """Decode a medium under limits, save it whole, and count it among the job's artifacts. A
-        clip gets a second one beside it: a picture that stands for it, as `poster`.
+        clip gets a second one beside it, a picture that stands for it: the `poster`, by a step of
+        its own that is called "<step> poster".
 
         Args:
             step: the name of this step.
