@@ -489,6 +489,11 @@ def test_a_poll_is_over_when_the_answer_says_so_or_holds_what_was_made(name: str
         assert got.message == expected
 
 
+def test_a_poll_that_is_accepted_goes_on_whatever_it_shows() -> None:
+    got, _ = polled({"endpoint": "/make"}, reply({"data": [{"url": HREF}]}, 202))
+    assert isinstance(got, Pending)
+
+
 RESULT = {"endpoint": "/make", "status_path": "/jobs/{id}", "result_path": "/jobs/{id}/result"}
 
 
@@ -500,6 +505,13 @@ def test_a_result_that_lies_by_itself_is_asked_for_once_the_job_is_done(body: An
     assert isinstance(outcome, Outcome)
     assert (asked, then) == ([f"{BASE}/jobs/j-1"], [f"{BASE}/jobs/j-1", f"{BASE}/jobs/j-1/result"])
     assert [one.data or one.url for one in outcome.media] in ([PNG], [f"{HREF}.png"])
+
+
+def test_a_job_without_a_name_has_its_media_in_its_own_answer() -> None:
+    ticket = answered(RESULT, {"status_url": f"{BASE}/q/9"})
+    assert ticket.id == ticket.status_url == f"{BASE}/q/9"
+    outcome, asked = polled(RESULT, reply({"status": "done", "url": HREF}), ticket=ticket)
+    assert (urls(outcome), asked) == ([HREF], [f"{BASE}/q/9"])
 
 
 POLL_FAILURES: dict[str, tuple[Any, list[HttpReply], str, bool | None]] = {
