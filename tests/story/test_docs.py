@@ -25,6 +25,8 @@ from daemon.events import BY_TYPE
 from daemon.requests import NOT_YET, Door, Envelope
 from handlers import find_handlers
 from handlers.contract import ErrorCode
+from handlers.generic_shape.plan import OPTIONS as generic_options
+from handlers.providers import find_adapters
 from tests.support import REPOSITORY, environment
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
@@ -230,12 +232,23 @@ def test_the_configurations_that_are_shown_can_be_used(page: Path, tmp_path: Pat
     assert shown
     for text in shown:
         (tmp_path / "darkroom.toml").write_text(text)
-        told = load_configuration(tmp_path, {"OPENAI_API_KEY": "sk-of-your-own"})
+        keys = {"OPENAI_API_KEY": "sk-of-your-own", "STUDIO_KEY": "of-your-own"}
+        told = load_configuration(tmp_path, keys)
         assert told.providers
         assert [told.problem, *(one.problem for one in told.providers.values())] == [None] * (
             1 + len(told.providers)
         )
         assert not told.notes
+        for one in told.providers.values():
+            assert find_adapters()[one.entry.api].provider(one.entry).operations
+
+
+def test_every_option_of_a_service_that_is_not_listed_is_documented_and_shown() -> None:
+    page = CONFIGURING.read_text()
+    documented = {row[0].strip("`") for row in rows("## A service that is not listed", page)}
+    (shown,) = (text for text in blocks(CONFIGURING, "toml") if '"generic"' in text)
+    options = tomllib.loads(shown)["providers"]["studio"]["options"]
+    assert documented == set(options) == set(generic_options)
 
 
 def test_the_openclaw_file_that_is_shown_can_be_used(tmp_path: Path) -> None:
