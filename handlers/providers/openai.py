@@ -35,6 +35,9 @@ OPTIONS: Mapping[str, str] = {
 }
 """What an entry may say besides, and what it is for."""
 
+_SMALL = 16 << 10
+"""Bytes of an answer that is read at once."""
+
 
 class OpenAIShaped:
     """One configured server of the OpenAI shape.
@@ -68,7 +71,10 @@ class OpenAIShaped:
         """Ask for a job once."""
         asked = asked_by(ticket, self._entry, self._dialect)
         reply = yield HttpCall("GET", status_address(ticket, asked))
-        answer: Outcome | Pending = yield Compute(partial(read_poll, reply, ticket, asked))
+        look = partial(read_poll, reply, ticket, asked)
+        answer: Outcome | Pending
+        # One that is not done says so in a few words: a thread would cost more than to read them.
+        answer = (yield Compute(look)) if len(reply.body) > _SMALL else look()
         return answer
 
     def cancel(self, ticket: Ticket) -> Generator[Effect, Json, bool]:

@@ -42,6 +42,12 @@ class Scale:
     piece: int = 128
     """Of the piece on which the loop over pixels is measured."""
     photo: tuple[int, int] = (6000, 4000)
+    waiting: int = 1_000
+    """Jobs that a provider works on."""
+    pace: float = 15.0
+    """Seconds between two polls of each."""
+    polled: float = 30.0
+    """Seconds for which their polls are measured."""
 
 
 QUICK = Scale(
@@ -58,6 +64,9 @@ QUICK = Scale(
     side=256,
     piece=16,
     photo=(600, 400),
+    waiting=60,
+    pace=1.0,
+    polled=4.0,
 )
 """Enough to see that all of it works; its figures say nothing."""
 

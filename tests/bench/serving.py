@@ -14,9 +14,9 @@ from tests.support import Daemon
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Daemon]:
+def serving(root: Path, **env: str) -> Iterator[Daemon]:
     """A daemon that serves for as long as the block, and then stops in good order."""
-    running = Daemon(root, DARKROOM_SETTLE="")
+    running = Daemon(root, DARKROOM_SETTLE="", **env)
     try:
         running.wait_serving(PATIENCE)
         yield running
