@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.contract import HandlerError, Medium, Outcome
@@ -160,6 +160,7 @@ def test_a_poll_that_is_refused_is_judged_by_its_status(
     assert (error.code, error.retryable) == (code, retryable)
 
 
+@settings(deadline=None)
 @given(st.sampled_from([200, 202]), ANSWERS | JSON, st.sampled_from([PICTURES, CLIP]))
 def test_any_answer_to_a_poll_is_an_outcome_or_goes_on_or_is_a_failure_that_has_a_name(
     status: int, body: Any, ticket: Ticket
