@@ -34,7 +34,7 @@ from handlers.wire import Pending
 AT_ONCE = 64
 """Polls under way."""
 
-AT_ONCE_EACH = 8
+AT_ONCE_EACH = 16
 """The same, of each provider."""
 
 PACE = 200.0
