@@ -34,15 +34,15 @@ from handlers.wire import Pending
 AT_ONCE = 64
 """Polls under way."""
 
-AT_ONCE_EACH = 8
+AT_ONCE_EACH = 16
 """The same, of each provider."""
 
 PACE = 200.0
 """Jobs a second that are asked for first after a start."""
 
 TOGETHER = 30.0
-"""Seconds for which what was found of a job waits for its other calls: what it made may lie at an
-address for minutes only."""
+"""Seconds for which what was found of a job waits for its other calls: it may lie at an address for
+minutes only."""
 
 HELD_BYTES = 64 << 20
 """Of media in answers that wait for their job's turn; a job whose answer is not kept asks for it
@@ -74,6 +74,8 @@ class _Call:
     job: _Parked
     step: str
     watch: Watch
+    due: float
+    """When it is asked for next, on the monotonic clock."""
 
 
 class PollDesk:
@@ -168,8 +170,8 @@ class PollDesk:
     ) -> None:
         """Have each call of a job be asked for at its moment."""
         for step, watch in watches.items():
-            call = parked.calls[step] = _Call(parked, step, watch)
-            self._agenda.put(call, watch.provider, due[step])
+            call = parked.calls[step] = _Call(parked, step, watch, due[step])
+            self._agenda.put(call, watch.provider, call.due)
         self._changed()
 
     def _drop_calls(self, parked: _Parked) -> None:
@@ -298,14 +300,13 @@ class PollDesk:
         if isinstance(after, HandlerError):
             self._hand_over(call, after)
             return
-        call.watch = after
-        self._agenda.put(call, after.provider, after.due(now, answer.wait))
-        if parked.found and now - parked.since >= TOGETHER:
-            self._go_on(parked)
+        call.watch, call.due = after, after.due(now, answer.wait)
+        self._agenda.put(call, after.provider, call.due)
+        if parked.found:
+            self._go_on_in_time(parked)
 
     def _hand_over(self, call: _Call, found: Outcome | HandlerError) -> None:
-        """Have the next run of a job take what was found: at once, if it failed or nothing else of
-        it is asked for."""
+        """Have the next run of a job take what was found; at once, if it failed."""
         parked = call.job
         if isinstance(found, Outcome) or not may_pass(found):
             parked.told.newest.pop(call.step, None)  # nobody counts on
@@ -313,7 +314,14 @@ class PollDesk:
             parked.since = self._with.clock.monotonic()
         parked.found[call.step] = self._kept(found)
         del parked.calls[call.step]
-        if isinstance(found, HandlerError) or not parked.calls:
+        if isinstance(found, HandlerError):
+            self._go_on(parked)
+        else:
+            self._go_on_in_time(parked)
+
+    def _go_on_in_time(self, parked: _Parked) -> None:
+        """Have a job of which something was found go on, unless more may be found before long."""
+        if all(call.due >= parked.since + TOGETHER for call in parked.calls.values()):
             self._go_on(parked)
 
     def _go_on(self, parked: _Parked) -> None:

@@ -81,7 +81,9 @@ class Progress:
             return
         told.at = self._with.clock.monotonic()
         said = told.written[step] = told.newest[step]
-        stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
+        # Behind what was told before and is on its way to the disk.
+        job = self._state.jobs[job_id]._replace(version=self._with.log.version(job_id))
+        stream = Stream(self._with.log, self._with.disk, job)
         event = ProviderProgressed(said.message, said.fraction, step, said.polls)
         with contextlib.suppress(Conflict):  # somebody cancels it just now
             appended = stream.append(event)

@@ -21,7 +21,7 @@ from daemon.clock import parse_rfc3339
 from daemon.deadlines import Deadlines, is_late, too_late
 from daemon.decisions import EndCancelled, Fail, decide_job
 from daemon.endings import Teller
-from daemon.errors import Conflict
+from daemon.errors import Conflict, LogFull
 from daemon.events import (
     JobAccepted,
     JobCancelRequested,
@@ -269,6 +269,10 @@ class Runner:
         began = self._with.clock.monotonic()
         stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
         try:
+            if self._with.log.version(job_id) > stream.job.version:  # its progress was just told
+                with contextlib.suppress(LogFull):
+                    await self._with.log.append(None, None, ())
+                stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
             command = await self._attempts.command(stream, found)
             if job_id in self._attempts.contexts:
                 await self._attempts.contexts[job_id].settle()

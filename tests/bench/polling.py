@@ -20,7 +20,7 @@ from tests.support import wait_until
 
 GOAL = 3.0
 """Of the bare loop's processor time, at the most: each poll is driven, judged and maybe told."""
-MEMORY = 8_000
+MEMORY = 20_000
 """Bytes for each job that waits, at the most."""
 
 _DURABLE = """\

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from daemon import cancelling, polldesk
 from daemon.cancelling import GOES_ON
@@ -301,6 +302,17 @@ def test_what_is_done_early_is_brought_home_before_its_address_is_over(tmp_path:
             assert provider.clock.monotonic() < TOGETHER + 20
             assert isinstance(await at.end_of(job_id), JobSucceeded)
             assert (sorted(provider.made), len(provider.at["b"])) == (["a", "b"], 1)
+
+    run(main())
+
+
+def test_what_is_done_does_not_wait_for_one_that_is_asked_for_much_later(tmp_path: Path) -> None:
+    async def main() -> None:
+        provider = works(a=script(Pending("queued", wait=600.0), DONE), b=until(1))
+        async with scene(tmp_path, provider, handler=side_by_side("a", "b")) as at:
+            job_id = await at.bench.accept(**SLOW)
+            await at.polls()
+            assert (at.status(job_id), "provider.answered" in at.bench.types()) == ("polling", True)
 
     run(main())
 
@@ -1017,6 +1029,37 @@ def test_progress_that_finds_no_room_on_the_disk_is_not_told(
             at.runner.wake()
             await at.quiet()
             assert at.status(job_id) == "succeeded"
+
+    run(main())
+
+
+class SlowDisk:
+    """The loop as a log sees it: what it writes is durable a moment later."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._loop = bench.log._loop
+        self.create_future = self._loop.create_future
+        bench.log._loop = self  # type: ignore[assignment]
+
+    def call_soon(self, *arguments: Any) -> None:
+        self._loop.call_later(0.005, *arguments)
+
+
+def test_progress_that_is_on_its_way_to_the_disk_is_in_nobodys_way(tmp_path: Path) -> None:
+    async def main() -> None:
+        lost = [
+            HandlerError("provider_unavailable", f"lost {number}") for number in range(FAILURES)
+        ]
+        provider = works(a=script(*lost, DONE), b=script(*lost, DONE))
+        handler = side_by_side("a", "b")
+        with capture_logs() as logs:
+            async with scene(tmp_path, provider, handler=handler, retry_seconds=0) as at:
+                SlowDisk(at.bench)
+                end = await at.end_of(await at.bench.accept(**SLOW))
+                assert isinstance(end, JobSucceeded)
+                assert end.attempts == 2
+                assert {one.step for one in progress(at)} == {"step a", "step b"}
+        assert [one for one in logs if one["log_level"] == "error"] == []
 
     run(main())
 

@@ -73,13 +73,14 @@ def judge(root: Root, server: ProviderServer, lost: int = 0) -> None:
         lost: how many deaths there were at which an answer may have been lost.
     """
     results = check(root.path, DROPPED)
-    made = Counter(one.fields["prompt"] for one in server.creates)
+    creates = [one for one in server.creates if one.whole]
+    made = Counter(one.fields["prompt"] for one in creates)
     assert set(made.values()) == {1}, made
     unknown = [name for name, one in results.items() if one["status"] != "succeeded"]
     assert len(unknown) <= 4 * lost  # calls at once
     for name in unknown:
         assert results[name]["error"]["code"] == "ambiguous_submit", results[name]
-    numbers = {one.fields["prompt"]: number for number, one in enumerate(server.creates, 1)}
+    numbers = {one.fields["prompt"]: number for number, one in enumerate(creates, 1)}
     for name in results.keys() - unknown:
         width, height = map(int, SIZES[name].split("x"))
         (artifact,) = results[name]["artifacts"]
