@@ -6,7 +6,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup run test check test-slow bench soak gallery docs format clean
+.PHONY: help setup run test check test-slow kills bench soak gallery docs format clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 14
@@ -38,6 +38,9 @@ test: check  ## every check and every test
 
 test-slow: setup .venv/.bench  ## what takes longer than the suite may
 	$(BIN)/python -m pytest -m slow --timeout 1200
+
+kills: setup  ## daemons killed at random for some minutes: nothing lost, nothing paid twice
+	$(BIN)/python -m pytest -m slow --timeout 1200 tests/story -k kills
 
 bench: setup .venv/.bench  ## measure it beside a bare loop and huey; writes docs/performance.md
 	@$(BIN)/python -m tests.bench
