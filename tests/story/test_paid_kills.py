@@ -136,7 +136,7 @@ def boundaries(kind: str, root: Path) -> list[str]:
 
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize("kind", ["image", "polled"])
-@pytest.mark.parametrize("part", range(2))
+@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_at_every_boundary_pays_nothing_twice_and_is_answered(
     kind: str, part: int, tmp_path: Path
 ) -> None:
