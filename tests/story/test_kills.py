@@ -80,7 +80,9 @@ def total(tmp_path_factory: pytest.TempPathFactory) -> int:
 
 
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("part", [0, pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
+@pytest.mark.parametrize(
+    "part", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
+)
 def test_a_kill_at_every_boundary_loses_nothing_and_pays_nothing_twice(
     part: int, total: int, tmp_path: Path
 ) -> None:
