@@ -8,7 +8,7 @@ from handlers.answers.encoded import sniff
 from handlers.answers.found import Gathering
 from handlers.answers.parts import Part, parts_of
 from handlers.answers.streams import events, final_answer
-from handlers.answers.texts import is_page, read_page_text, read_text
+from handlers.answers.texts import is_page, is_reference, read_page_text, read_text
 from handlers.answers.walking import DEPTH, walk
 from handlers.contract import Json, Medium
 
@@ -119,7 +119,10 @@ def _read_stream(text: str, gathering: Gathering) -> None:
             words += [data] if name in ("message", "output") else []
         elif not _is_draft(name, value):
             walk(value, gathering, DEPTH, read_text)
-    read_text("".join(reversed(words)), gathering, DEPTH)
+    words.reverse()
+    are_many = all(is_reference(one.strip()) for one in words)  # else they are pieces of one text
+    for one in words if are_many else ["".join(words)]:
+        read_text(one, gathering, DEPTH)
 
 
 def _parsed(data: str) -> Json:

@@ -38,7 +38,7 @@ EXTENSIONS = {
 """The usual ending of a file's name, by media type."""
 
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_FOLDED = str.maketrans("-_", "+/", " \t\r\n\f\v=")
+_FOLDED = str.maketrans("-_", "+/", " \t\r\n\f\v")
 
 
 def sniff(data: bytes) -> str | None:
@@ -55,7 +55,7 @@ def sniff(data: bytes) -> str | None:
 def decoded(text: str) -> bytes | None:
     """The bytes of base64, in either alphabet, folded or not, padded or not; None where it is
     nothing of the kind, or empty."""
-    plain = text.translate(_FOLDED)
+    plain = text.translate(_FOLDED).rstrip("=")
     if _NOT_BASE64.search(plain) or len(plain) % 4 == 1:
         return None
     try:

@@ -109,7 +109,7 @@ class Gathering:
 
     def refuse(self, reference: str, reached: OutOfReach) -> None:
         """Count a reference that leads to nothing that can be had."""
-        kept = reference[:_LONGEST]
+        kept = _encodable(reference[:_LONGEST])
         if self.is_full or kept in self._references:
             return
         self._references.add(kept)
@@ -134,7 +134,7 @@ class Gathering:
     def revised(self, prompt: Json) -> None:
         """Keep what the provider made of the prompt, if that is what this is."""
         if isinstance(prompt, str) and prompt.strip() and len(self.found.prompts) < _MOST_TEXTS:
-            self.found.prompts.append(prompt)
+            self.found.prompts.append(_encodable(prompt))
 
     def note(self, sentence: str) -> None:
         """Keep a sentence on what was not read, once."""
@@ -158,3 +158,8 @@ class Gathering:
     def _note_cut(self, text: str, kept: str, what: str, most: int) -> None:
         if len(kept) < len(text):
             self.note(f"only the first {most} characters of {what} in the answer were read")
+
+
+def _encodable(text: str) -> str:
+    """A text without halves of signs, as JSON's escapes may leave them: no file can hold those."""
+    return text.encode("utf-8", "replace").decode()

@@ -126,5 +126,6 @@ def _is_reference(text: str) -> bool:
         0 < len(plain) <= LONGEST_URL
         and not any(sign.isspace() for sign in plain)
         and plain[0] not in '{[<"'
+        and "](" not in plain
         and bare(plain) is None
     )

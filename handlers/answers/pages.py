@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from justhtml import stream
 
@@ -27,9 +28,6 @@ from handlers.answers.srcsets import Candidate, alone, candidates, largest
 from handlers.answers.tiers import TOLD, Page
 from handlers.contract import Kind
 
-_COMMENTS = 4096
-"""Comments that are read over. Behind each the parser looks through all that is left for one of
-two ends, so that their number times the page's length is what a page may cost."""
 _UNSEEN = frozenset({"script", "style", "textarea", "title", "iframe", "noembed", "noframes"})
 """Elements whose text nobody sees; the parser hands it out as text."""
 _FOLDS = re.compile(r"[\t\r\n]+")
@@ -45,12 +43,32 @@ def read_page(html: str, base_url: str | None = None, *, is_page: bool = True) -
         base_url: where it was, for what is relative.
         is_page: whether it is a page of its own, and relative references are so to it.
     """
-    parts = html.split("<!--", _COMMENTS + 1)
     reading = _Reading(base_url, is_page=is_page)
-    reading.page.is_cut = len(parts) > _COMMENTS + 1
-    reading.read("<!--".join(parts[: _COMMENTS + 1]))
+    reading.read(html)
     reading.end()
     return reading.page
+
+
+class _Text(str):
+    """A text that remembers where a comment ends.
+
+    At each comment the parser asks for the next of two ends, and looks through all the rest of the
+    page for the one that is not there: with many comments that is quadratic.
+    """
+
+    __slots__ = ("_ends",)
+
+    def __init__(self, _: str) -> None:
+        self._ends: dict[str, tuple[int, int]] = {}
+
+    def find(self, sub: str, start: Any = 0, end: Any = None, /) -> int:
+        if sub not in ("-->", "--!>") or end != len(self):
+            return super().find(sub, start, end)
+        since, at = self._ends.get(sub, (len(self), -1))
+        if start < since or 0 <= at < start:
+            at = super().find(sub, start)
+            self._ends[sub] = int(start), at
+        return at
 
 
 @dataclass(slots=True)
@@ -99,7 +117,7 @@ class _Reading:
 
     def read(self, html: str, *, scripted: bool = True) -> None:
         """Read a piece of HTML; what is for those without scripts (`noscript`) is read, too."""
-        for event, data in stream(html):
+        for event, data in stream(_Text(html)):
             if event == "start" and isinstance(data, tuple):
                 self._start(str(data[0]), data[1] if isinstance(data[1], dict) else {})
             elif event == "end":
@@ -212,7 +230,7 @@ class _Reading:
         self._link = None
         href, named = given.get("href", "").strip(), given.get("download")
         mention = self._mention(href, None, given.get("type"))
-        if mention is None or href.startswith("#"):
+        if mention is None:
             return
         kind = kind_of_type(mention.media_type) or kind_of_name(named or "") or kind_of_name(href)
         is_loose = named is not None and not ending_of(named or href)
@@ -257,8 +275,8 @@ class _Reading:
         self._block = []
 
     def _close_block(self) -> None:
-        if self._block:
-            self.page.blocks.append("".join(self._block))
+        if self._block and len(self._block) == 1:  # put together, pieces may say something else
+            self.page.blocks += self._block
         self._block = None
 
     def _show(self, reference: str | None, kind: Kind, media_type: str | None = None) -> None:
@@ -272,7 +290,7 @@ class _Reading:
         """A reference without the folds that an attribute may have, and with blanks written out,
         as the URL standard has it."""
         plain = _FOLDS.sub("", reference or "").strip()
-        if not plain:
+        if not plain or plain.startswith("#"):  # the page itself
             return None
         if plain[:5].lower() != "data:":
             plain = plain.replace(" ", "%20")

@@ -16,7 +16,9 @@ LONGEST_URL = 8192
 """Characters of an address; servers refuse longer ones."""
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_NO_SIGN = re.compile(r"[\s\x00-\x1f\x7f]")
+_NO_SIGN = re.compile(r"[\s\x00-\x1f\x7f\ud800-\udfff\ufffd\\]")
+"""What no address holds: blanks, controls, halves of signs, what stands for a broken one, and what
+some read as a slash, and others do not."""
 _KINDS: dict[str, Kind] = {
     ending: "video" if media_type.startswith("video/") else "image"
     for media_type, ending in EXTENSIONS.items()
@@ -113,7 +115,7 @@ def reach(mention: Mention, base_url: str | None) -> Medium | OutOfReach:
     scheme = _SCHEME.match(reference)
     if scheme and scheme[1].lower() not in ("http", "https"):
         return OutOfReach(_REASONS.get(scheme[1].lower(), _NO_ADDRESS))
-    if not reference or _NO_SIGN.search(reference):
+    if not reference or reference.startswith("#") or _NO_SIGN.search(reference):
         return OutOfReach(_NO_ADDRESS)
     if len(reference) > LONGEST_URL:
         return OutOfReach("its address is too long to be one")

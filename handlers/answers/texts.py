@@ -82,11 +82,16 @@ def _lines(text: str) -> Json:
         return None
 
 
+def is_reference(text: str) -> bool:
+    """Whether a text is nothing but a reference."""
+    if addresses(text) or is_path(text):
+        return True
+    return text[:5].lower() == "data:" and "," in text[:200] and " " not in text
+
+
 def _take_whole(text: str, gathering: Gathering) -> bool:
-    """Take a text that is nothing but a reference, or a medium itself; whether it was."""
-    found = addresses(text)
-    if not found and (is_path(text) or (text[:5].lower() == "data:" and "," in text[:200])):
-        found = [text] if text.partition(" ")[0] == text else []
+    """Take a text that is nothing but references, or a medium itself; whether it was."""
+    found = addresses(text) or ([text] if is_reference(text) else [])
     for one in found:
         gathering.take(Mention(one, kind_of_name(one)))
     medium = None if found else bare(text)

@@ -48,11 +48,9 @@ class Page:
     drawings: int = 0
     """How many drawings (SVG) stand in it."""
     blocks: list[str] = field(default_factory=list)
-    """The texts that stand in it as they are (`pre`)."""
+    """The texts that stand in it as they are (`pre`), and without an element in them."""
     words: list[str] = field(default_factory=list)
     """All the text that is seen, in pieces."""
-    is_cut: bool = False
-    """Whether its end was left out, for it has too many comments."""
 
     def told_best(self) -> list[Mention]:
         """What its head tells, by the best of the names that it uses."""
@@ -87,8 +85,6 @@ class Tiers:
     def take(self) -> None:
         """Take the best tier that holds some of what is wanted, or else of the other kind."""
         before, page = self._to.found.count(), self._page
-        if page.is_cut:
-            self._to.note("only a part of a web page in the answer was read: it has many comments")
         if self._took(page.shown):
             self._take_clips_beside()
             return

@@ -11,10 +11,10 @@ from handlers.contract import Medium
 
 _LONG = 100
 """Characters from which a bare text may be base64."""
-_STOPS = r"\s<>\"'`，。；：！？、）】》」』”’"
+_STOPS = r"\s\x00-\x1f\x7f\ufffd\\<>\"'`，。；：！？、）】》」』”’"
 """What ends an address in a sentence; Chinese leaves no space behind one."""
 _WITHIN = re.compile(
-    r"data:(?:image|video)/[\w.+-]+(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/=_-]+"
+    r"data:(?:image|video)/[\w.+-]+(?:;[\w=.+-]+)*;base64,[A-Za-z0-9+/_-]+={0,2}"
     rf"|(?:(?:https?|gs|s3|ftp|file)://|sandbox:/)[^{_STOPS}]+",
     re.IGNORECASE,
 )
@@ -22,7 +22,7 @@ _NEXT = re.compile(r",(?=https?://)", re.IGNORECASE)
 _NO_ASCII = re.compile(r"[^\x00-\x7f]")
 _TRAILING = frozenset(").,;:!?]}*>\"'")
 _PAIRS = {")": "(", "]": "[", "}": "{"}
-_ONE_URL = re.compile(r"https?://[^\s<>\"']+", re.IGNORECASE)
+_ONE_URL = re.compile(r"https?://[^\s\\<>\"']+", re.IGNORECASE)
 _ONE_PATH = re.compile(r"/[^\s<>\"'/]+/[^\s<>\"']{1,2000}")
 _MOST_URLS = 1000
 
@@ -57,7 +57,7 @@ def mentions(text: str, *, any_address: bool = False) -> Iterator[Mention]:
         any_address: whether one counts too that says nothing of media. Else it is left alone: a
             refusal names its rules in such a way.
     """
-    for match in _WITHIN.finditer(text):
+    for match in _WITHIN.finditer(text) if ":" in text else ():
         if match[0][:5].lower() == "data:":
             yield Mention(match[0])
             continue

@@ -294,3 +294,12 @@ def test_words_without_media_are_kept() -> None:
     assert read({"choices": [{"message": {"content": "I cannot."}}]}).texts == ["I cannot."]
     assert read("I may not; see https://rules.example/policy.").texts
     assert read(b"").texts == read("").texts == read(None).texts == []
+
+
+def test_halves_of_signs_are_in_no_address_and_leave_none_behind() -> None:
+    found = read(
+        '{"data": [{"url": "https://h.example/\\ud800.png", "revised_prompt": "a\\ud800"}]}'
+    )
+    assert found.media == []
+    assert [kept["reference"] for kept in found.references] == ["https://h.example/?.png"]
+    assert found.prompts == ["a?"]
