@@ -12,7 +12,6 @@ from typing import Any, NoReturn, TypeVar
 
 from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
-from daemon.errors import may_pass
 from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
 from daemon.homecoming import bring_home
@@ -262,12 +261,7 @@ class Asker:
             raise found
         if found is not None:
             return _whole(taken, found)
-        try:
-            return await self._asked_once(service, taken, ticket)
-        except HandlerError as error:
-            if may_pass(error):
-                return await self._park()
-            raise
+        return await self._asked_once(service, taken, ticket)
 
     async def _park(self) -> NoReturn:
         """Unwind the run, as soon as no other ask of it is on its way: what these come to is to be
@@ -288,12 +282,16 @@ class Asker:
         raise Parked
 
     async def _asked_once(self, service: Service, taken: Taken, ticket: Ticket) -> Outcome:
-        """What is made of a call, asked for here and now as it was done a moment ago."""
+        """What is made of a call, asked for here and now as it was done a moment ago. Where it is
+        not any more the attempt fails: the next one asks on, and there are only so many."""
         provider, means = service.provider, self._means(service)
         effects = provider.resume(ticket)
         answer = await exchange(provider, effects, means, self._timeout, submits=False)
         if isinstance(answer, Pending):
-            return await self._park()
+            raise HandlerError(
+                "provider_unavailable",
+                f"{provider.name} was done with the call, and now says {answer.message!r}",
+            )
         return _whole(taken, answer)
 
     async def _brought_home(self, service: Service, taken: Taken, outcome: Outcome) -> Outcome:

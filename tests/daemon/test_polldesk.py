@@ -949,20 +949,37 @@ def test_answers_that_hold_too_much_are_not_kept_but_asked_for_when_their_turn_c
 @pytest.mark.parametrize(
     "hiccup", [Pending("running"), HandlerError("provider_unavailable", "nobody there")]
 )
-def test_one_that_is_not_done_after_all_is_waited_for_again(
+def test_one_that_is_not_done_after_all_is_waited_for_by_the_next_attempt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hiccup: Answer
 ) -> None:
     async def main() -> None:
         provider = works(x=script(DONE, hiccup, Pending("running"), DONE))
-        async with scene(tmp_path, provider) as at:
+        async with scene(tmp_path, provider, retry_seconds=0) as at:
             job_id = await at.bench.accept(**SLOW)
             await at.quiet()
             with monkeypatch.context() as patched:
                 patched.setattr(polldesk, "HELD_BYTES", 0)
                 await at.polls()
             assert at.status(job_id) == "polling"
-            assert isinstance(await at.end_of(job_id), JobSucceeded)
-            assert at.desk._held == 0
+            end = await at.end_of(job_id)
+            assert isinstance(end, JobSucceeded)
+            assert (end.attempts, provider.made, at.desk._held) == (2, ["x"], 0)
+
+    run(main())
+
+
+def test_a_provider_that_takes_back_that_it_is_done_is_not_asked_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(polldesk, "HELD_BYTES", 0)
+
+    async def main() -> None:
+        provider = works(x=lambda poll: DONE if poll % 2 else Pending("running"))
+        async with scene(tmp_path, provider, retry_seconds=0, max_attempts=4) as at:
+            end = await at.end_of(await at.bench.accept(**SLOW))
+            assert end.error["code"] == "provider_unavailable"
+            assert "was done with the call, and now says 'running'" in end.error["message"]
+            assert (end.attempts, len(provider.at["x"]), provider.made) == (4, 8, ["x"])
 
     run(main())
 
