@@ -273,6 +273,8 @@ class Runner:
                 with contextlib.suppress(LogFull):
                     await self._with.log.append(None, None, ())
                 stream = Stream(self._with.log, self._with.disk, self._state.jobs[job_id])
+                if stream.job.ended:  # a cancel was faster
+                    return
             command = await self._attempts.command(stream, found)
             if job_id in self._attempts.contexts:
                 await self._attempts.contexts[job_id].settle()
