@@ -67,6 +67,8 @@ class Request(TaskRequest):
 async def run(request: Request, context: Context) -> None:
     """Read the answer, fetch what it names, keep all of it."""
     found = await _found(request, context)
+    for note in found.notes:
+        context.warn(note)
     for reference in found.references:
         context.refer(reference)
     kept = 0
