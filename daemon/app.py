@@ -9,10 +9,9 @@ import asyncio
 import contextlib
 import gc
 import os
-import resource
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -41,6 +40,7 @@ from daemon.looking import Looker
 from daemon.net import Network
 from daemon.pauses import Pauses
 from daemon.probing import ClipLimits, Prober
+from daemon.process import calm_collector, leave_no_core, signals
 from daemon.publisher import Publisher
 from daemon.recall import Recall
 from daemon.requests import Door
@@ -135,7 +135,7 @@ class App:
         Raises:
             RootBusy: another daemon serves this root.
         """
-        _leave_no_core()
+        leave_no_core()
         make_folders(self._settings)
         lock = RootLock(self._settings.lock)
         lock.take()
@@ -155,11 +155,11 @@ class App:
         """Everything built and running; in the end everything stopped, in order."""
         gc.disable()  # while the log is read, which makes little else than what stays
         parts = self._build()
-        _calm_collector()
+        calm_collector()
         tasks = [asyncio.create_task(parts.intake.run()), asyncio.create_task(parts.runner.run())]
         for task in tasks:
             task.add_done_callback(self._task_ended)
-        with _signals(self._asked):  # before anybody is told that it serves
+        with signals(self._asked):  # before anybody is told that it serves
             self._say(
                 parts.log, DaemonStarted(version("darkroomd"), os.getpid(), socket.gethostname())
             )
@@ -351,21 +351,6 @@ class _Parts:
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
 
 
-def _leave_no_core() -> None:
-    """Have a crash of this process leave no image of its memory on the disk: there are keys in
-    it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
-
-
-def _calm_collector() -> None:
-    """Have Python look for reference cycles seldom: jobs leave none, and to walk a hundred thousand
-    that wait, again and again, would take a third of the time."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
-    gc.enable()
-
-
 def _network(settings: Settings) -> Network:
     """The way out, under this daemon's limits."""
     from handlers.media.wholeness import is_medium, looks_cut
@@ -410,16 +395,3 @@ def _signer() -> Sign:
     from handlers.media.provenance import signed
 
     return partial(signed, by=f"darkroom {version('darkroomd')}")
-
-
-@contextlib.contextmanager
-def _signals(asked: Callable[[signal.Signals], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT ask for a stop."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked, number)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)

@@ -282,11 +282,10 @@ class JournaledContext:
 
     async def _would_keep(self, medium: Medium, role: Role) -> Artifact:
         """What a dry run comes to instead of a file."""
-        gallery = self._with.gallery
-        described = await self._with.workbench.run(lambda: gallery.describe(medium))
-        what, digest, size, *_ = described
+        what, digest, size, *_ = (await self._with.viewer.view(medium)).described
         self.warn(
-            f"dry run: a picture of {what.width} x {what.height} would have been saved, as {role}"
+            f"dry run: a {what.kind} of {what.width} x {what.height} would have been saved, "
+            f"as {role}"
         )
         return Artifact("", role, what.kind, what.media_type, size, digest, what.width, what.height)
 

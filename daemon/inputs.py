@@ -82,7 +82,7 @@ class Inputs:
         if isinstance(source, Earlier):
             path, digest = self._artifact(source, job)
             data = await asyncio.to_thread(self._read, path)
-            changed = hashlib.sha256(data).hexdigest() != digest
+            changed = await asyncio.to_thread(_digest_of, data) != digest
             warning = f"{path} is not what {source.request} saved there: it was changed since"
             return Found(data, path, warnings=(warning,) if changed else ())
         if _ADDRESS.match(source):
@@ -136,7 +136,7 @@ class Inputs:
     def _is_ours(self, data: bytes, status: os.stat_result) -> bool:
         """Whether a file with two names is an artifact whose other name is its blob."""
         try:
-            blob = os.lstat(self._blobs.path(hashlib.sha256(data).hexdigest()))
+            blob = os.lstat(self._blobs.path(_digest_of(data)))
         except OSError:
             return False
         same = (blob.st_dev, blob.st_ino) == (status.st_dev, status.st_ino)
@@ -186,6 +186,10 @@ class Inputs:
 
 
 _AFTERWARDS = "This version waits for no other request: use retry once that one has succeeded."
+
+
+def _digest_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _missing(message: str, hint: str) -> HandlerError:

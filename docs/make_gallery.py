@@ -31,106 +31,80 @@ _CHECKS = ((236, 236, 236), (208, 208, 208))
 Request = Mapping[str, Any]
 
 
+_HARBOUR = {"image": "inbox/harbour.png"}
+_EDITS: Mapping[str, Request] = {
+    "edit-whole": {**_HARBOUR, "prompt": "at dusk"},
+    "edit-mask": {**_HARBOUR, "mask": "inbox/mask.png", "prompt": "a garden"},
+    "edit-several": {
+        "image": ["inbox/harbour.png", "inbox/product.png"],
+        "prompt": "together",
+    },
+}
+_REGIONS: Mapping[str, Request] = {
+    "rect": {"regions": ["rect:150:90:180:150"], "prompt": "a window"},
+    "box-pct": {"regions": ["box-pct:55:15:92:60"], "prompt": "a cloud"},
+    "ellipse": {"regions": ["ellipse-pct:30:25:40:50"], "prompt": "a moon"},
+    "polygon": {"regions": ["polygon:240,40;430,320;50,320"], "prompt": "a mountain"},
+    "stroke": {"regions": ["stroke:46:60,280;160,180;300,230;430,110"], "prompt": "a river"},
+    "grown-soft": {
+        "regions": ["rect:200:130:80:100"],
+        "expand": 40,
+        "feather": 20,
+        "prompt": "a glow",
+    },
+    "inverted": {
+        "regions": ["ellipse-pct:25:20:50:60"],
+        "invert": True,
+        "prompt": "a frame of leaves",
+    },
+    "older-form": {"x": 60, "y": 60, "x2": 200, "y2": 200, "ellipse": True, "prompt": "a sun"},
+}
+_CANVASES: Mapping[str, Request] = {
+    "outpaint-transparent": {"expand": 90, "mode": "transparent"},
+    "outpaint-blur": {"expand": 90, "mode": "blur"},
+    "outpaint-solid": {"expand": 90, "mode": "solid", "bg": "#335577"},
+    "outpaint-edge": {"expand": 90, "mode": "edge"},
+    "outpaint-reflect": {"expand": 90, "mode": "reflect"},
+    "outpaint-target": {"aspect_ratio": "2:1", "anchor": "left", "mode": "blur"},
+}
+_PRODUCT = {"image": "inbox/product.png"}
+_CUTOUT = {"image": "inbox/cutout.png", "selection_mode": "alpha"}
+_OBJECTS: Mapping[str, Request] = {
+    "object-clean": {**_PRODUCT, "prompt": "of glass"},
+    "background-clean": {**_PRODUCT, "edit_target": "background", "prompt": "a beach"},
+    "object-alpha": {**_CUTOUT, "prompt": "of copper"},
+    "background-alpha": {**_CUTOUT, "edit_target": "background", "prompt": "a forest"},
+    "object-grabcut": {
+        "image": "inbox/scene.png",
+        "selection_mode": "grabcut",
+        "box": "120:60:240:240",
+        "prompt": "of stone",
+    },
+}
+_MASK: Request = {"image": "inbox/scene.png", "mode": "grabcut", "box": "120:60:240:240"}
+_REFERENCES: Request = {
+    "reference_images": ["inbox/harbour.png", "inbox/product.png"],
+    "prompt": "a postcard from there",
+    "size": "480x360",
+}
+
+
 def requests() -> dict[str, Request]:
     """What is asked for, by name."""
-    inpaint = {"task": "mask_inpaint", "image": "inbox/harbour.png", "keep_outside": True}
-    outpaint = {"task": "outpaint_image", "image": "inbox/small.png", "prompt": "the sea goes on"}
-    select = {"task": "object_select_edit", "keep_outside": True}
-    sheet: dict[str, Request] = {
-        "edit-whole": {"task": "edit_image", "image": "inbox/harbour.png", "prompt": "at dusk"},
-        "edit-mask": {
-            "task": "edit_image",
-            "image": "inbox/harbour.png",
-            "mask": "inbox/mask.png",
-            "prompt": "a garden",
-        },
-        "edit-several": {
-            "task": "edit_image",
-            "image": ["inbox/harbour.png", "inbox/product.png"],
-            "prompt": "together",
-        },
-        "rect": {**inpaint, "regions": ["rect:150:90:180:150"], "prompt": "a window"},
-        "box-pct": {**inpaint, "regions": ["box-pct:55:15:92:60"], "prompt": "a cloud"},
-        "ellipse": {**inpaint, "regions": ["ellipse-pct:30:25:40:50"], "prompt": "a moon"},
-        "polygon": {
-            **inpaint,
-            "regions": ["polygon:240,40;430,320;50,320"],
-            "prompt": "a mountain",
-        },
-        "stroke": {
-            **inpaint,
-            "regions": ["stroke:46:60,280;160,180;300,230;430,110"],
-            "prompt": "a river",
-        },
-        "grown-soft": {
-            **inpaint,
-            "regions": ["rect:200:130:80:100"],
-            "expand": 40,
-            "feather": 20,
-            "prompt": "a glow",
-        },
-        "inverted": {
-            **inpaint,
-            "regions": ["ellipse-pct:25:20:50:60"],
-            "invert": True,
-            "prompt": "a frame of leaves",
-        },
-        "older-form": {
-            **inpaint,
-            "x": 60,
-            "y": 60,
-            "x2": 200,
-            "y2": 200,
-            "ellipse": True,
-            "prompt": "a sun",
-        },
+    canvas = {"image": "inbox/small.png", "prompt": "the sea goes on"}
+    return {
+        **_of("edit_image", _EDITS),
+        **_of("mask_inpaint", _REGIONS, **_HARBOUR, keep_outside=True),
+        **_of("outpaint_image", _CANVASES, **canvas),
+        **_of("object_select_edit", _OBJECTS, keep_outside=True),
+        **_of("prepare_object_mask", {"mask-of-object": _MASK}),
+        **_of("reference_media", {"references": _REFERENCES}),
     }
-    for mode in ("transparent", "blur", "solid", "edge", "reflect"):
-        more = {"bg": "#335577"} if mode == "solid" else {}
-        sheet[f"outpaint-{mode}"] = {**outpaint, "expand": 90, "mode": mode, **more}
-    sheet |= {
-        "outpaint-target": {**outpaint, "aspect_ratio": "2:1", "anchor": "left", "mode": "blur"},
-        "object-clean": {**select, "image": "inbox/product.png", "prompt": "of glass"},
-        "background-clean": {
-            **select,
-            "image": "inbox/product.png",
-            "edit_target": "background",
-            "prompt": "a beach",
-        },
-        "object-alpha": {
-            **select,
-            "image": "inbox/cutout.png",
-            "selection_mode": "alpha",
-            "prompt": "of copper",
-        },
-        "background-alpha": {
-            **select,
-            "image": "inbox/cutout.png",
-            "selection_mode": "alpha",
-            "edit_target": "background",
-            "prompt": "a forest",
-        },
-        "object-grabcut": {
-            **select,
-            "image": "inbox/scene.png",
-            "selection_mode": "grabcut",
-            "box": "120:60:240:240",
-            "prompt": "of stone",
-        },
-        "mask-of-object": {
-            "task": "prepare_object_mask",
-            "image": "inbox/scene.png",
-            "mode": "grabcut",
-            "box": "120:60:240:240",
-        },
-        "references": {
-            "task": "reference_media",
-            "reference_images": ["inbox/harbour.png", "inbox/product.png"],
-            "prompt": "a postcard from there",
-            "size": "480x360",
-        },
-    }
-    return sheet
+
+
+def _of(task: str, asked: Mapping[str, Request], **common: Any) -> dict[str, Request]:
+    """Requests of one task, with what they have in common."""
+    return {name: {"task": task, **common, **one} for name, one in asked.items()}
 
 
 # ---------------------------------------------------------------- the sources

@@ -84,6 +84,8 @@ async def run(request: Request, context: Context) -> None:
 async def _found(request: Request, context: Context) -> Found:
     """The media of the answer, whichever way it was given."""
     named = request.url if request.url is not None else request.file
+    if isinstance(named, str) and named[:5].lower() == "data:":
+        return await context.work(partial(_read, None, request.origin, request.kind, named))
     if named is not None:
         medium = await context.read("read the answer", named, text=True)
         base = request.origin or request.url
@@ -104,9 +106,13 @@ def _read(
 
 
 async def _home(context: Context, number: int, medium: Medium) -> Medium | None:
-    """A medium with its bytes; None where they cannot be had, which the result tells."""
+    """A medium with its bytes; None where they cannot be had, which the result tells. An answer
+    may name addresses, and none of our files."""
     if medium.url is None:
         return medium
+    if not medium.url.lower().startswith(("https://", "http://")):
+        context.refer({"reference": medium.url, "reason": "it is no address that can be fetched"})
+        return None
     try:
         return await context.read(f"fetch {number}", medium.url)
     except HandlerError as error:

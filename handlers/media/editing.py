@@ -92,17 +92,15 @@ async def _pasted(
 def _paste(form: str, max_pixels: int, answer: bytes, source: bytes, mask: bytes) -> Ready:
     """An answer with the source's own pixels outside of the mask, in a format that keeps them."""
     from handlers.media.compositing import fitted, pasted_back
-    from handlers.media.pictures import encoded, mask_in, open_picture
+    from handlers.media.pictures import encoded, holds, mask_in, open_picture
     from handlers.media.toning import toned
 
     made = open_picture(answer, max_pixels=max_pixels, name="the answer").image
     below, where = open_picture(source, max_pixels=max_pixels).image, mask_in(mask)
     made, notes = fitted(made, below.size)
     image, _ = pasted_back(toned(made, below, where), below, where)
-    if form == "jpeg":
-        notes.append(_NO_JPEG)
-    data = encoded(image, "webp" if form == "webp" else "png", lossless=True)
+    keeps = form == "png" or (form == "webp" and holds("webp", image.size))
+    if not keeps:
+        notes.append(f"saved as PNG: a {form} could not keep the pixels outside of the mask")
+    data = encoded(image, "webp" if keeps and form == "webp" else "png", lossless=True)
     return Ready(Medium(data), tuple(notes))
-
-
-_NO_JPEG = "saved as PNG: a JPEG could not keep the pixels outside of the mask as they were"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -112,4 +112,4 @@ def _of_data_url(url: str, name: str) -> Medium:
             f"the data URL of {name} cannot be read",
             hints=["Write it like data:image/png;base64,..."],
         )
-    return replace(medium, media_type=medium.media_type)
+    return medium

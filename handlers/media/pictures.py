@@ -136,6 +136,11 @@ def encoded(image: Image.Image, form: Form, *, lossless: bool = False) -> bytes:
     return file.getvalue()
 
 
+def holds(form: Form, size: tuple[int, int]) -> bool:
+    """Whether a form can hold a picture of a size, in pixels."""
+    return max(size) <= _ENCODING[form][0]
+
+
 def upload_of(picture: Picture) -> tuple[bytes, str]:
     """What leaves of a picture: its pixels, encoded again, and their media type.
 

@@ -9,17 +9,13 @@ import io
 import zlib
 from typing import Literal
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageChops, UnidentifiedImageError
 
 from handlers.contract import HandlerError
+from handlers.media.masks import hard
 
 Rule = Literal["alpha", "white"]
 
-TOUCHED = 16
-"""From this value on of 255 a pixel is to be changed, where a mask has two values only. All of a
-soft edge is painted anew then, so that blending along that edge meets no seam; fainter than this
-nobody sees it, and the noise of a mask that once was a JPEG lies there."""
-_TWO_VALUED = [255] * TOUCHED + [0] * (256 - TOUCHED)
 _ALL_OR_NOTHING = [0] * 255 + [255]
 
 
@@ -51,7 +47,7 @@ def by_rule(mask: Image.Image, rule: Rule, size: tuple[int, int]) -> bytes:
     is_scaled = mask.size != size
     if rule == "white":
         return _png(mask.resize(size, Image.Resampling.LANCZOS) if is_scaled else mask)
-    alpha = mask.point(_TWO_VALUED)
+    alpha = ImageChops.invert(hard(mask))
     if is_scaled:
         # A pixel that holds anything to be changed is changed: taking the nearest one instead
         # would lose thin strokes, and parts of the soft edge.

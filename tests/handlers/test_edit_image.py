@@ -203,6 +203,24 @@ def test_a_webp_keeps_them() -> None:
     assert differing(made, source(), HALF) == 0
 
 
+def test_a_picture_that_no_webp_holds_becomes_a_png_with_a_warning() -> None:
+    size = (16_400, 2)
+    mask = Image.new("L", size)
+    mask.paste(255, (0, 0, 99, 2))
+    context = ran(
+        edit_image,
+        {"photo.png": png(plain(size, "navy")), "mask.png": png(mask)},
+        answering(plain(size)),
+        image="photo.png",
+        mask="mask.png",
+        keep_outside=True,
+        output_format="webp",
+        prompt="x",
+    )
+    assert opened(context.kept[1][2]).format == "PNG"
+    assert any("saved as PNG" in told for told in context.warnings)
+
+
 def test_keep_outside_without_a_mask_makes_no_sense() -> None:
     assert faults(edit_image, image="a", prompt="x", keep_outside=True) == ["keep_outside"]
 

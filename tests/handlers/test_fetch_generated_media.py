@@ -136,3 +136,16 @@ def test_an_answer_is_given_in_one_way(request_: dict[str, Any], where: list[str
 def test_an_address_is_one(url: str) -> None:
     with pytest.raises(ValidationError):
         Request.model_validate({"url": url})
+
+
+def test_a_data_url_is_an_answer_too() -> None:
+    assert saved(file=f"data:image/png;base64,{b64(RED)}") == [RED]
+
+
+@pytest.mark.parametrize("named", ["inbox/b.png", "/root/inbox/b.png", "file:///root/inbox/b.png"])
+def test_an_answer_names_none_of_our_files(named: str) -> None:
+    context = ScriptedContext({"inbox/b.png": BLUE, named: BLUE})
+    request = Request.model_validate({"response": {"output": [named]}})
+    with pytest.raises(HandlerError):
+        asyncio.run(fetch_generated_media.run(request, context))
+    assert context.kept == []

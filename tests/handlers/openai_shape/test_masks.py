@@ -11,7 +11,8 @@ from PIL import Image
 
 from daemon.testing import tiny_image
 from handlers.contract import HandlerError
-from handlers.openai_shape.masks import TOUCHED, by_rule, opened
+from handlers.media.masks import FAINTEST as TOUCHED
+from handlers.openai_shape.masks import by_rule, opened
 from handlers.openai_shape.table import DIALECTS
 from handlers.wire import Ticket
 from tests.handlers.driving import GOOD, PNG, call, drive, provider, reply
