@@ -385,4 +385,6 @@ def test_a_daemon_beside_what_it_cannot_answer_uses_hardly_any_processor(root: R
     ) as running:
         wait_until(lambda: "job.retrying" in root.types("late.json"), "it waits")
         wait_until(lambda: "job.succeeded" in root.types("blocked.json"), "it ran")
-        assert cpu_while_idle(running, 2) < 0.2
+        # The picture that came too late is painted to its end, in a thread that nobody can stop.
+        wait_until(lambda: cpu_while_idle(running, 0.3) < 0.03, "that is done")
+        assert cpu_while_idle(running, 2) < 0.1
