@@ -20,9 +20,12 @@ from typing import Any
 
 import structlog
 
+from daemon.acceptance import Acceptor
 from daemon.archivist import Archivist, open_log
+from daemon.batches import Batches
 from daemon.blobs import BlobStore
 from daemon.clock import Clock, SystemClock
+from daemon.closing import Closing
 from daemon.deadlines import left_over
 from daemon.disk import Disk
 from daemon.entries import load_configuration
@@ -38,14 +41,17 @@ from daemon.intake import Intake
 from daemon.locks import RootLock
 from daemon.looking import Looker
 from daemon.net import Network
+from daemon.opening import Expansion, Opening
 from daemon.pauses import Pauses
 from daemon.probing import ClipLimits, Prober
 from daemon.process import calm_collector, leave_no_core, signals
 from daemon.publisher import Publisher
+from daemon.queues import Queues
 from daemon.recall import Recall
 from daemon.requests import Door
 from daemon.results import ResultFolder
 from daemon.roster import Roster
+from daemon.rows import Rows
 from daemon.runner import Runner
 from daemon.services import Services
 from daemon.settings import Settings
@@ -166,6 +172,7 @@ class App:
             _log.info("serving", root=str(self._settings.root), pid=os.getpid())
             parts.services.roster.tell()
             parts.runner.begin()
+            parts.batches.begin()
             parts.publisher.settle_all()
             try:
                 yield parts
@@ -184,8 +191,9 @@ class App:
         )
         archivist, told = open_log(log, state, settings.index)
         blobs = BlobStore(settings.blobs, settings.private / "staging", state.needs)
-        results = ResultFolder(settings.inbox, staging, log.get)
-        publisher = Publisher(results, log, state, idle=self._changed.set, wrote=self._wrote)
+        results = ResultFolder(settings.inbox, staging, settings.output, log.get)
+        rows = Rows(settings.inbox, log, state)
+        publisher = Publisher(results, log, state, rows, idle=self._changed.set, wrote=self._wrote)
         disk = Disk(
             [settings.events, settings.output],
             settings.free_floor,
@@ -206,9 +214,14 @@ class App:
         pauses = Pauses(settings.inbox, runner.pause)
         pauses.begin(roster.names())
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
+        acceptor = Acceptor(clock, roster, blobs, disk)
+        queues = Queues(settings, log, state, blobs, acceptor, publisher)
         intake = Intake(
-            settings, clock, log, state, looker, blobs, disk, publisher, recall, pauses, roster
+            settings, clock, log, state, looker, acceptor, queues, disk, publisher, recall, pauses
         )
+        expansion = _expansion(settings)
+        opening = Opening(settings, log, blobs, recall, services.inputs, acceptor, expansion)
+        batches = Batches(log, state, recall, door, acceptor, opening, Closing(state, rows))
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)
@@ -217,7 +230,9 @@ class App:
         log.subscribe(self._apply)
         log.subscribe(runner.committed)
         log.subscribe(publisher.committed)
-        return _Parts(log, publisher, runner, intake, services, archivist)
+        log.subscribe(rows.committed)
+        log.subscribe(batches.committed)
+        return _Parts(log, publisher, rows, runner, batches, intake, services, archivist)
 
     def _services(self, log: EventLog, blobs: BlobStore, disk: Disk, gallery: Gallery) -> Services:
         """What the runs of all jobs share."""
@@ -316,7 +331,8 @@ class App:
                         await self._changed.wait()
 
     def _is_busy(self, parts: _Parts) -> bool:
-        waits = parts.runner.held() is None or parts.intake.busy or parts.publisher.busy
+        waits = parts.runner.held() is None or parts.batches.busy
+        waits = waits or parts.intake.busy or parts.publisher.busy
         return waits and not parts.services.disk.paused
 
     def _say(self, log: FileEventLog, event: Event) -> asyncio.Future[tuple[Recorded, ...]]:
@@ -326,7 +342,9 @@ class App:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.batches.close()
         await parts.runner.stop(0)  # of what is left when something failed
+        await parts.rows.close()
         await parts.publisher.close()
         if self._failure is None:
             self._say(parts.log, DaemonStopped(self._reason))
@@ -342,13 +360,22 @@ class App:
 class _Parts:
     log: FileEventLog
     publisher: Publisher
+    rows: Rows
     runner: Runner
+    batches: Batches
     intake: Intake
     services: Services
     archivist: Archivist | None
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
+
+
+def _expansion(settings: Settings) -> Expansion:
+    """What makes items of batches, under this daemon's limits."""
+    from daemon.expansion import Manifests
+
+    return Manifests(settings.max_batch_items)
 
 
 def _network(settings: Settings) -> Network:

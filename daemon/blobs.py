@@ -11,16 +11,11 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from pathlib import Path
 from threading import Lock
 
 from daemon.files import publish, sync_folder, write_durable
-from daemon.strictjson import pointer_of
-from handlers.contract import Json
-
-LONG = 4 << 10
-"""Characters from which a request's string goes to a blob."""
 
 _NAME = re.compile(r"^[0-9a-f]{64}$")
 
@@ -99,43 +94,3 @@ class BlobStore:
     def sweep(self) -> None:
         """Remove every blob that no event needs: what a crash left before its event was written."""
         self.drop([entry.name for entry in os.scandir(self._folder) if _NAME.match(entry.name)])
-
-
-def without_long_strings(value: Mapping[str, Json]) -> tuple[dict[str, Json], dict[str, str]]:
-    """A request with its long strings taken out.
-
-    Returns:
-        The request with "" in their place, and the strings by JSON pointer.
-    """
-    taken: dict[str, str] = {}
-
-    def thin(item: Json, place: tuple[str, ...]) -> Json:
-        if isinstance(item, str):
-            if len(item) < LONG:
-                return item
-            taken[pointer_of(place)] = item
-            return ""
-        if isinstance(item, dict):
-            return {name: thin(below, (*place, name)) for name, below in item.items()}
-        if isinstance(item, list):
-            return [thin(below, (*place, str(index))) for index, below in enumerate(item)]
-        return item
-
-    thinned: dict[str, Json] = thin(dict(value), ())
-    return thinned, taken
-
-
-def with_long_strings(value: Mapping[str, Json], strings: Mapping[str, str]) -> dict[str, Json]:
-    """The inverse of `without_long_strings`."""
-
-    def fill(item: Json, place: tuple[str, ...]) -> Json:
-        if isinstance(item, str):
-            return strings.get(pointer_of(place), item) if item == "" else item
-        if isinstance(item, dict):
-            return {name: fill(below, (*place, name)) for name, below in item.items()}
-        if isinstance(item, list):
-            return [fill(below, (*place, str(index))) for index, below in enumerate(item)]
-        return item
-
-    filled: dict[str, Json] = fill(dict(value), ())
-    return filled

@@ -191,7 +191,7 @@ def rebuild(settings: Settings) -> str:
             answers = job.last if job is not None else drop.event if drop is not None else 0
             if drop is not None and answers:
                 items.append(Put(name, drop, answers, unless_whole=True))
-        done = ResultFolder(settings.inbox, staging, segments.get).work(items)
+        done = ResultFolder(settings.inbox, staging, settings.output, segments.get).work(items)
     finally:
         lock.release()
     failed = [

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from daemon.errors import FRESH_ON_RETRY, Problem
 from daemon.events import (
+    BatchEnded,
     Event,
     JobAccepted,
     JobCancelled,
@@ -139,7 +140,20 @@ class EndCancelled:
     run: Run
 
 
-JobCommand = Cancel | Retry | Start | Park | Succeed | Fail | EndCancelled
+class EndBatch(NamedTuple):
+    """All items of a batch have ended."""
+
+    job: str
+    run: Run
+    status: str
+    counts: Mapping[str, Json]
+    items: Sequence[int]
+    """The sequences of the events that ended them, in their order."""
+    summary: str | None = None
+    problem: Problem | None = None
+
+
+JobCommand = Cancel | Retry | Start | Park | Succeed | Fail | EndCancelled | EndBatch
 Command = Accept | Reject | JobCommand
 
 
@@ -184,6 +198,8 @@ def decide_job(job: Job, command: JobCommand) -> Decision:
             events = (_cancelled(job, command.run),)
         case Fail():
             events = (_failed(job, command),)
+        case EndBatch():
+            events = () if job.ended else (_batch_ended(job, command),)
     return Decision(events, job.id, job.version, job.name) if events else NOTHING
 
 
@@ -264,7 +280,7 @@ def _reject(state: State, command: Reject) -> Decision:
 def _cancel(job: Job) -> tuple[Event, ...]:
     if job.ended or job.cancelling:
         return ()
-    if job.status in ("running", "polling") or job.journal:
+    if job.status in ("running", "polling") or job.journal or job.is_batch:
         return (JobCancelRequested(),)  # whoever runs it ends it, and knows what it leaves behind
     return (JobCancelRequested(), _cancelled(job, Run()))
 
@@ -303,6 +319,28 @@ def _cancelled(job: Job, run: Run) -> Event:
         hints=("Drop the request under another name, or use retry, to run it again.",),
     )
     return _ended(JobCancelled, job, run, problem)
+
+
+def _batch_ended(job: Job, command: EndBatch) -> BatchEnded:
+    run, problem = command.run, command.problem
+    return BatchEnded(
+        provider=None,
+        model=None,
+        artifacts=list(run.artifacts),
+        references=[],
+        warnings=list(run.warnings),
+        error=problem.to_json() if problem is not None else None,
+        usage=run.usage,
+        attempts=job.attempt,
+        task=job.task,
+        labels=job.labels,
+        accepted_at=job.accepted_at,
+        first=job.first,
+        status=command.status,
+        counts=command.counts,
+        items=command.items,
+        summary=command.summary,
+    )
 
 
 def _ended(kind: type[JobEnded], job: Job, run: Run, problem: Problem | None) -> JobEnded:

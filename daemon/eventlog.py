@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 from daemon.batching import Batcher
 from daemon.clock import Clock
 from daemon.errors import Conflict, LogError, LogFailed, LogFull
-from daemon.events import Event, JobAccepted, Recorded
+from daemon.events import Event, ItemRejected, JobAccepted, Recorded
 from daemon.lines import Draft, draft
 from daemon.segments import Position, Segments
 
@@ -217,7 +217,8 @@ class LogFront:
             return
         version = self._durable.get(job)
         if version is None:
-            version = 0 if type(recorded.event) is JobAccepted else self._archived(job)
+            begins = type(recorded.event) is JobAccepted or type(recorded.event) is ItemRejected
+            version = 0 if begins else self._archived(job)
         self._durable[job] = version + 1
 
     def _tell(self, batch: Sequence[Recorded]) -> None:

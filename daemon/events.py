@@ -130,6 +130,65 @@ class JobAccepted(Event):
     priority: int = 0
     not_before: str | None = None
     deadline: str | None = None
+    batch: str | None = None
+    """The job of the batch that it is an item of."""
+    item: int = 0
+    """Its number there, from 1."""
+    item_id: str | None = None
+    """What other items of that batch call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRejected(Event):
+    """An item of a batch was wrong in itself: the first and last event of a job of its own. As far
+    as it could be read it stands in `request`, with long strings in blobs."""
+
+    TYPE: ClassVar[str] = "darkroom.item.rejected.v1"
+    batch: str
+    item: int
+    item_id: str | None
+    task: str | None
+    request: Json
+    blobs: Mapping[str, str]
+    labels: Mapping[str, Json]
+    error: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOpened(Event):
+    """How many items a batch has. What it is made of beside its request lies in blobs that are
+    durable already: the `manifest` and the file of shared `variables`, by their SHA-256; `name` is
+    what the manifest is called."""
+
+    TYPE: ClassVar[str] = "darkroom.batch.opened.v1"
+    count: int
+    manifest: str | None = None
+    variables: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueExtended(Event):
+    """A queue was read, and `lines` of it are new: they stand in `text`, or in the `blob` with that
+    SHA-256 where they are many, each behind its number in the file and a tab; the file may be
+    deleted from now on. `known` of its `in_file` lines were there before. `size` bytes of it, up to
+    the end of a line, were read; their SHA-256 is `prefix`. `request_sha256` is that of the whole
+    file, and the same as `prefix` where reading goes on. `expected` is what a last line says of
+    their number, where one says that it is the `end`; `rest` tells whether bytes are left that are
+    no line yet."""
+
+    TYPE: ClassVar[str] = "darkroom.queue.extended.v1"
+    request_sha256: str
+    size: int
+    prefix: str
+    lines: int
+    known: int
+    in_file: int
+    text: str | None
+    blob: str | None
+    end: bool
+    expected: int | None
+    rest: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +275,20 @@ class JobFailed(JobEnded):
 @dataclass(frozen=True, slots=True)
 class JobCancelled(JobEnded):
     TYPE: ClassVar[str] = "darkroom.job.cancelled.v1"
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEnded(JobEnded):
+    """Every item of a batch has ended. `items` are the sequences of the events that ended them, in
+    their order; none for a queue, whose rows lie in a file of their own. `counts` tells how many
+    ended how, and of a queue what its file says."""
+
+    TYPE: ClassVar[str] = "darkroom.batch.ended.v1"
+    status: str
+    counts: Mapping[str, Json]
+    items: Sequence[int]
+    summary: str | None = None
+    """A second place for the result, where one was asked for."""
 
 
 # ---------------------------------------------------------------- steps of a job

@@ -214,19 +214,7 @@ def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, S
 
 def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple[bytes, Signature]:
     """As `read_whole`, in a folder that is open, of a file whose status is known."""
-    kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
-    if kind is not None:
-        raise Unreadable(kind, 0, judged.st_mtime_ns)
-    if judged.st_size > limit:
-        reason = f"larger than the limit of {limit} bytes"
-        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns, oversize=True)
-    try:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
-        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
+    descriptor = open_at(folder, name, judged, limit)
     try:
         data = _read_all(descriptor, judged.st_size)
         signature = signature_of(os.fstat(descriptor))
@@ -235,6 +223,28 @@ def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple
     if signature != signature_of(judged) or len(data) != judged.st_size:
         raise BlockingIOError("it changed, or was replaced, while it was read")
     return data, signature
+
+
+def open_at(folder: int, name: str, judged: os.stat_result, limit: int) -> int:
+    """A descriptor for reading a regular file whose status is known.
+
+    Raises:
+        FileNotFoundError: it is gone.
+        Unreadable: it is no regular file, may not be read, or is too large.
+    """
+    kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
+    if kind is not None:
+        raise Unreadable(kind, 0, judged.st_mtime_ns)
+    if judged.st_size > limit:
+        reason = f"larger than the limit of {limit} bytes"
+        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns, oversize=True)
+    try:
+        return os.open(name, _FILE, dir_fd=folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
+        raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -334,6 +344,25 @@ def _carry_over(staged: Path, name: str, folder: int) -> None:
             os.unlink(hidden, dir_fd=folder)
         raise
     staged.unlink()
+
+
+@contextmanager
+def append_beneath(base: Path, parts: tuple[str, ...]) -> Iterator[int]:
+    """A descriptor by which a file beneath `base` grows; it is made if it is not there.
+
+    Raises:
+        OSError: ENOENT where a folder is missing, ELOOP where a link lies there, EINVAL where it is
+            no regular file.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with folder_beneath(base, parts[:-1]) as folder:
+        descriptor = os.open(parts[-1], flags, 0o666, dir_fd=folder)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise OSError(errno.EINVAL, "no regular file")
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
 
 def remove_beneath(base: Path, parts: tuple[str, ...]) -> None:

@@ -16,20 +16,25 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from daemon.batch import Batch, Chunk
 from daemon.errors import IndexFailed
 from daemon.files import Signature
 from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 4
+FORMAT = 6
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE jobs (id TEXT PRIMARY KEY, is_open INTEGER NOT NULL, first INTEGER NOT NULL,
-                   body BLOB NOT NULL) WITHOUT ROWID;
+                   batch TEXT, item INTEGER NOT NULL, item_id TEXT, body BLOB NOT NULL)
+                   WITHOUT ROWID;
 CREATE INDEX open_jobs ON jobs (first) WHERE is_open;
+CREATE INDEX items ON jobs (batch, item) WHERE batch IS NOT NULL;
+CREATE INDEX item_ids ON jobs (batch, item_id) WHERE item_id IS NOT NULL;
+CREATE TABLE batches (id TEXT PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE requests (name TEXT PRIMARY KEY, event INTEGER NOT NULL, drops BLOB NOT NULL)
                    WITHOUT ROWID;
 CREATE INDEX newest_requests ON requests (event);
@@ -117,6 +122,23 @@ class Index:
         """Whether some request is made of the blob with this SHA-256."""
         return self._row("SELECT 1 FROM blobs WHERE sha256 = ?", digest) is not None
 
+    def batch(self, job_id: str) -> Batch | None:
+        """A batch, or None."""
+        row = self._row("SELECT body FROM batches WHERE id = ?", job_id)
+        return _batch(row[0]) if row is not None else None
+
+    def items(self, batch: str) -> list[Job]:
+        """The items of a batch, in their order."""
+        rows = self._rows("SELECT body FROM jobs WHERE batch = ? ORDER BY item", batch)
+        return [_job(body) for (body,) in rows]
+
+    def item(self, batch: str, wanted: int | str) -> str | None:
+        """The job of an item, by its number or its id; or None."""
+        column = "item" if isinstance(wanted, int) else "item_id"
+        query = f"SELECT id FROM jobs WHERE batch = ? AND {column} = ?"  # noqa: S608
+        rows = [] if self._is_empty else self._rows(query, batch, wanted)
+        return rows[0][0] if rows else None
+
     # ------------------------------------------------------------ as a whole
 
     def position(self) -> Position | None:
@@ -139,7 +161,7 @@ class Index:
             jobs = [_job(body) for (body,) in bodies]
         except (ValueError, TypeError) as error:
             raise IndexFailed(f"{self._path}: no job of this version: {error}") from error
-        state.jobs.update((job.id, job) for job in jobs)
+        state.take_up(jobs)
         state.open_jobs.update((job.id, None) for job in jobs)
         state.owed.update(owed)
         state.held.update(held)
@@ -235,9 +257,13 @@ def _write_changes(connection: sqlite3.Connection, changes: Changes) -> None:
     _put(
         connection,
         "jobs",
-        ((job.id, job.status not in ENDED, job.first, job) for job in changes.jobs),
-        4,
+        (
+            (job.id, job.status not in ENDED, job.first, job.batch, job.item, job.item_id, job)
+            for job in changes.jobs
+        ),
+        7,
     )
+    _put(connection, "batches", ((batch.id, batch) for batch in changes.batches), 2)
     _put(
         connection,
         "requests",
@@ -278,6 +304,14 @@ def _job(body: bytes) -> Job:
         hold=tuple(job.hold),
         matched=tuple(job.matched),
         inputs=tuple(job.inputs),
+    )
+
+
+def _batch(body: bytes) -> Batch:
+    batch = Batch(*from_json(body))
+    return batch._replace(
+        bad=(batch.bad[0], batch.bad[1]) if batch.bad is not None else None,
+        chunks=tuple(Chunk(*chunk) for chunk in batch.chunks),
     )
 
 

@@ -9,32 +9,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
-from daemon.blobs import BlobStore
+from daemon.acceptance import Acceptor
 from daemon.clock import Clock
 from daemon.controls import Controls
-from daemon.deadlines import deadline_of, start_of
 from daemon.decisions import Accept, Decision, Reject, decide
 from daemon.disk import Disk
 from daemon.errors import LogError, LogFull
 from daemon.eventlog import Append, EventLog
-from daemon.events import JobAccepted
 from daemon.files import Signature
 from daemon.inbox import CONTROLS
-from daemon.looking import Bad, Busy, Gone, Good, Look, Looker
+from daemon.looking import Bad, Busy, Gone, Good, Look, Looker, unreadable
 from daemon.lookout import Lookout
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher
+from daemon.queuefiles import QUEUE
+from daemon.queues import Queues
 from daemon.recall import Recall
-from daemon.requests import body_digest
 from daemon.results import without_result
-from daemon.roster import Roster
 from daemon.settings import Settings
 from daemon.state import State
-from handlers.contract import HandlerError
 
 CHUNK = 256
 """Files looked at in one turn; the next turn begins when their events are durable."""
@@ -69,12 +65,12 @@ class Intake:
         log: where decisions go.
         state: what they are made from.
         looker: who reads and judges files.
-        blobs: where long strings of requests go.
+        acceptor: who makes jobs of requests.
+        queues: who takes in queues.
         disk: whether there is room.
         publisher: who writes and removes results.
         recall: who keeps requests for those who run them.
         pauses: who is told of PAUSE files.
-        roster: who is asked where a request does not say.
     """
 
     def __init__(
@@ -84,23 +80,23 @@ class Intake:
         log: EventLog,
         state: State,
         looker: Looker,
-        blobs: BlobStore,
+        acceptor: Acceptor,
+        queues: Queues,
         disk: Disk,
         publisher: Publisher,
         recall: Recall,
         pauses: Pauses,
-        roster: Roster,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._log = log
         self._state = state
         self._looker = looker
-        self._blobs = blobs
+        self._acceptor = acceptor
+        self._queues = queues
         self._disk = disk
         self._publisher = publisher
         self._recall = recall
-        self._roster = roster
         self._woken = asyncio.Event()
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
@@ -159,7 +155,11 @@ class Intake:
         if not self._disk.paused:
             names = self.lookout.backlog.take(CHUNK)
             controls = [name for name in names if name.endswith(CONTROLS)]
-            await self._take([name for name in names if not name.endswith(CONTROLS)])
+            requests = [name for name in names if not name.endswith(CONTROLS)]
+            await self._take([name for name in requests if not name.endswith(QUEUE)])
+            for name in requests:
+                if name.endswith(QUEUE):
+                    await self._take_queue(name)
             for name in controls:  # after the requests they may be about
                 await self._control(name)
         if self._scanned and (not self.lookout.backlog or self._disk.paused):
@@ -254,7 +254,9 @@ class Intake:
             if appends:
                 await self._log.append_all(appends)
         finally:
-            self._release(wishes)
+            for wish in wishes:
+                if isinstance(wish, Accept):
+                    self._acceptor.release(wish.event)
         self._settle(looks, decisions)
 
     async def _wish(self, look: Good | Bad, again: bool) -> Accept | Reject:
@@ -264,10 +266,10 @@ class Intake:
             LogFull: there was no room for them.
         """
         if isinstance(look, Good):
-            blobs = await self._stored(look.long) if look.long else {}
-            return Accept(
-                look.name, look.key, self._clock.new_id(), self._accepted(look, blobs), again
-            )
+            blobs = await self._acceptor.stored(look.long) if look.long else {}
+            digests = (look.request_sha256, look.key)
+            event = self._acceptor.event(look.request, look.raw, blobs, digests)
+            return Accept(look.name, look.key, self._acceptor.new_id(), event, again)
         return Reject(
             look.name,
             look.key,
@@ -277,40 +279,6 @@ class Intake:
             look.problem,
             again,
         )
-
-    def _accepted(self, look: Good, blobs: Mapping[str, str]) -> JobAccepted:
-        request, envelope = look.request, look.request.envelope
-        return JobAccepted(
-            request_sha256=look.request_sha256,
-            content_sha256=look.key,
-            task=request.task,
-            provider=next(iter(envelope.providers), None)
-            or self._roster.default(request.fields.makes),
-            request_id=envelope.id,
-            body_sha256=body_digest(request.raw) if envelope.id is not None else None,
-            request=look.raw,
-            blobs=blobs,
-            labels=envelope.labels,
-            priority=envelope.priority,
-            not_before=start_of(envelope, self._clock.stamp()),
-            deadline=deadline_of(envelope, self._clock.now()),
-        )
-
-    async def _stored(self, long: Mapping[str, str]) -> dict[str, str]:
-        blobs: dict[str, str] = {}
-        try:
-            for pointer, text in long.items():
-                put = partial(self._blobs.put, text.encode())
-                blobs[pointer] = await self._disk.patiently(put)
-        except HandlerError as error:
-            raise LogFull(str(error)) from None
-        return blobs
-
-    def _release(self, wishes: Sequence[Accept | Reject]) -> None:
-        """The log names their blobs now, or never will."""
-        for wish in wishes:
-            for digest in wish.event.blobs.values() if isinstance(wish, Accept) else ():
-                self._blobs.release(digest)
 
     # ------------------------------------------------------------ after the decision is durable
 
@@ -343,19 +311,52 @@ class Intake:
                 error=look.problem.message,
             )
 
+    # ------------------------------------------------------------ queues
+
+    async def _take_queue(self, name: str) -> None:
+        """Take in what is new in a queue; comes back when it is durable."""
+        signature = await asyncio.to_thread(self._looker.signature_of, name)
+        if signature is not None and signature == self.lookout.seen.get(name):
+            return
+        try:
+            self._state.fetch([name])
+            read = await self._queues.take(name, settled=self._has_rested(name, signature))
+            match read.state:
+                case "taken":
+                    self.lookout.decided(name, read.signature)
+                    self._resting.pop(name, None)
+                case "gone":
+                    self._resting.pop(name, None)
+                case "rests":
+                    self._rest(name, read.signature)
+                case "busy" | "later":
+                    self._later(name, _SOON)
+                case "bad" if read.problem is not None:
+                    await self._decide([unreadable(name, signature or 0, read.problem)])
+        except LogFull:
+            self._disk.check()
+
+    def _has_rested(self, name: str, signature: Signature | None) -> bool:
+        rest = self._resting.get(name)
+        if rest is None or rest.signature != signature:
+            return False
+        return self._clock.monotonic() - rest.since >= self._settings.settle
+
     # ------------------------------------------------------------ files that are not whole
 
     def _rests(self, look: Bad) -> bool:
         """Whether it may still become whole, and is to be looked at again."""
-        if look.whole:
-            return False
-        now, rest = self._clock.monotonic(), self._resting.get(look.name)
-        if rest is None or rest.signature != look.signature:
-            rest = self._resting[look.name] = _Rest(look.signature, now, _SOON)
+        return not look.whole and self._rest(look.name, look.signature)
+
+    def _rest(self, name: str, signature: Signature) -> bool:
+        """Look at a file again, unless it has rested for as long as it must."""
+        now, rest = self._clock.monotonic(), self._resting.get(name)
+        if rest is None or rest.signature != signature:
+            rest = self._resting[name] = _Rest(signature, now, _SOON)
         left = rest.since + self._settings.settle - now
         if left <= 0:
             return False
-        self._later(look.name, min(rest.wait, left))
+        self._later(name, min(rest.wait, left))
         rest.wait *= 2
         return True
 

@@ -12,8 +12,11 @@ from typing import Any, Literal, NamedTuple
 from daemon.errors import RESUMES
 from daemon.events import (
     ArtifactSaved,
+    BatchEnded,
+    BatchOpened,
     Event,
     InputRead,
+    ItemRejected,
     JobAccepted,
     JobCancelled,
     JobCancelRequested,
@@ -28,13 +31,27 @@ from daemon.events import (
     ProviderAnswered,
     ProviderProgressed,
     ProviderRequested,
+    QueueExtended,
     Recorded,
 )
 from handlers.contract import Json
 
-Status = Literal["waiting", "running", "polling", "retrying", "succeeded", "failed", "cancelled"]
+Status = Literal[
+    "waiting",
+    "running",
+    "polling",
+    "retrying",
+    "succeeded",
+    "partial",
+    "failed",
+    "cancelled",
+    "rejected",
+]
 
-ENDED: frozenset[Status] = frozenset({"succeeded", "failed", "cancelled"})
+ENDED: frozenset[Status] = frozenset({"succeeded", "partial", "failed", "cancelled", "rejected"})
+BATCH = "generate_batch_media"
+"""The task of a job whose items are jobs of their own."""
+
 _ENDS: Mapping[type[Event], Status] = {
     JobSucceeded: "succeeded",
     JobFailed: "failed",
@@ -97,10 +114,21 @@ class Job(NamedTuple):
     """The sequence of its last `provider.progressed`, or 0."""
     polls: Mapping[str, int] = _NO_POLLS
     """By step, how often a call that was taken was asked for, as far as the log tells."""
+    batch: str | None = None
+    """The job of the batch that it is an item of."""
+    item: int = 0
+    """Its number there, from 1."""
+    item_id: str | None = None
+    """What other items of that batch call it."""
 
     @property
     def ended(self) -> bool:
         return self.status in ENDED
+
+    @property
+    def is_batch(self) -> bool:
+        """Whether its items are jobs of their own, and it does nothing itself."""
+        return self.task == BATCH
 
 
 def evolve(job: Job | None, recorded: Recorded) -> Job | None:
@@ -110,7 +138,8 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
     """
     event = recorded.event
     if job is None:
-        return _accepted(recorded, event) if isinstance(event, JobAccepted) else None
+        begin = _BEGINNINGS.get(type(event)) if event is not None else None
+        return begin(recorded, event) if begin is not None else None
     change = _CHANGES.get(type(event)) if event is not None else None
     changed = change(job, recorded.sequence, event) if change is not None else {}
     return job._replace(version=job.version + 1, **changed)
@@ -130,7 +159,35 @@ def _accepted(recorded: Recorded, event: JobAccepted) -> Job:
         labels=event.labels or _NO_LABELS,
         priority=event.priority,
         deadline=event.deadline,
+        batch=event.batch,
+        item=event.item,
+        item_id=event.item_id,
     )
+
+
+def _rejected(recorded: Recorded, event: ItemRejected) -> Job:
+    return Job(
+        id=recorded.job or "",
+        name=recorded.subject or "",
+        task=event.task or "",
+        provider="",
+        status="rejected",
+        version=1,
+        first=recorded.sequence,
+        accepted_at=recorded.time,
+        last=recorded.sequence,
+        error=event.error["code"],
+        labels=event.labels or _NO_LABELS,
+        batch=event.batch,
+        item=event.item,
+        item_id=event.item_id,
+    )
+
+
+_BEGINNINGS: Mapping[type[Event], Callable[[Recorded, Any], Job]] = {
+    JobAccepted: _accepted,
+    ItemRejected: _rejected,
+}
 
 
 _Change = dict[str, Any]
@@ -156,6 +213,11 @@ def _retrying(job: Job, sequence: int, event: JobRetrying) -> _Change:
     if event.next_provider is None:
         return change
     return {**change, "provider": event.next_provider, "journal": (*job.journal, sequence)}
+
+
+def _opened(_: Job, __: int, ___: BatchOpened | QueueExtended) -> _Change:
+    """It has items, and is open for as long as one of them is."""
+    return {"status": "running", "last": 0, "error": None, "due": None, "cancelling": False}
 
 
 def _cancelling(_: Job, __: int, ___: JobCancelRequested) -> _Change:
@@ -194,6 +256,11 @@ def _ended(job: Job, sequence: int, event: JobEnded) -> _Change:
         return change
     answered = tuple(digest for digest in job.hold if digest not in job.inputs)
     return {**change, "hold": answered, "inputs": ()}
+
+
+def _batch_ended(_: Job, sequence: int, event: BatchEnded) -> _Change:
+    error = event.error["code"] if event.error is not None else None
+    return {"status": event.status, "last": sequence, "error": error, "due": None}
 
 
 def _read(job: Job, sequence: int, event: InputRead) -> _Change:
@@ -241,6 +308,9 @@ _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobSucceeded: _ended,
     JobFailed: _ended,
     JobCancelled: _ended,
+    BatchOpened: _opened,
+    QueueExtended: _opened,
+    BatchEnded: _batch_ended,
     InputRead: _read,
     ProviderRequested: _requested,
     ProviderAccepted: _accepted_by,

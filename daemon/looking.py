@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from daemon.blobs import LONG, without_long_strings
-from daemon.envelope import MAX_LABELS
 from daemon.errors import BadRequest, Problem
 from daemon.files import (
     NO_SIGNATURE,
@@ -25,11 +23,10 @@ from daemon.files import (
     status_beneath,
     text_to_name,
 )
-from daemon.requests import PLANNED_TASKS, Door, Request, digests_of
+from daemon.longstrings import LONG, without_long_strings
+from daemon.requests import Door, Request, digests_of, echo
 from daemon.strictjson import parse_json
 from handlers.contract import Json
-
-QUEUE = ".jsonl"
 
 FEW = 4
 """Files that are read without a thread,"""
@@ -142,11 +139,18 @@ class Looker:
         except BlockingIOError:
             return Busy(name)
         except Unreadable as error:
-            return _unreadable(name, signature_of(status), error)
+            return unreadable(name, signature_of(status), error)
         except OSError as error:
             reason = Unreadable(f"not readable: {(error.strerror or '').lower()}", 0, 0)
-            return _unreadable(name, NO_SIGNATURE, reason)
+            return unreadable(name, NO_SIGNATURE, reason)
         return self._judge(name, signature, data)
+
+    def signature_of(self, name: str) -> Signature | None:
+        """What a file looks like; None where it is gone."""
+        try:
+            return signature_of(status_beneath(self._inbox, tuple(text_to_name(name).split("/"))))
+        except OSError:
+            return None
 
     def key_of(self, name: str) -> str | None:
         """What tells one drop of a control file from the next; None where it is gone."""
@@ -157,8 +161,6 @@ class Looker:
         return f"{status.st_ino}:{status.st_mtime_ns}:{status.st_ctime_ns}"
 
     def _judge(self, name: str, signature: Signature, data: bytes) -> Look:
-        if name.endswith(QUEUE):
-            return _queue(name, signature)
         digest, key = digests_of(data)
         try:
             value = parse_json(data)
@@ -169,33 +171,14 @@ class Looker:
             raw, long = without_long_strings(request.raw) if len(data) > LONG else (request.raw, {})
             return Good(name, signature, request, raw, long, digest, key)
         except BadRequest as error:
-            task, labels = _echo(value)
+            task, labels = echo(value)
             return Bad(name, signature, error.problem, key, digest, task, labels, whole=True)
 
 
-def _echo(value: Json) -> tuple[str | None, Mapping[str, Json]]:
-    """What a refusal can say back of a request that is wrong elsewhere: its task and labels."""
-    if not isinstance(value, dict):
-        return None, {}
-    task, labels = value.get("task"), value.get("labels")
-    if not isinstance(labels, dict) or len(str(labels)) > MAX_LABELS:
-        labels = {}
-    return task if isinstance(task, str) and task in PLANNED_TASKS else None, labels
-
-
-def _unreadable(name: str, signature: Signature, error: Unreadable) -> Bad:
+def unreadable(name: str, signature: Signature, error: Unreadable) -> Bad:
     problem = Problem(
         "limit_exceeded" if error.oversize else "unreadable_request",
         f"{name} is {error.reason}",
         ("A request is a regular file that the daemon may read.",),
     )
     return Bad(name, signature, problem, f"{error.reason}:{error.size}:{error.mtime_ns}")
-
-
-def _queue(name: str, signature: Signature) -> Bad:
-    problem = Problem(
-        "not_supported",
-        "this version takes one request a file, and a .jsonl is a queue of them",
-        ("Drop each request as a .json of its own; queues come with a later version.",),
-    )
-    return Bad(name, signature, problem, "queue", whole=True)

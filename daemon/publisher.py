@@ -20,7 +20,9 @@ from daemon.events import (
     RequestRejected,
     ResultEmitted,
 )
+from daemon.queuefiles import QUEUE
 from daemon.results import Emitted, Put, Remove, ResultFolder
+from daemon.rows import Rows
 from daemon.state import Drop, State
 
 _log = structlog.get_logger(__name__)
@@ -33,6 +35,7 @@ class Publisher:
         folder: what writes them.
         log: where to say so.
         state: what is owed; must take in a batch of events before this does.
+        rows: who writes what became of the items of queues.
         idle: called when nothing is busy any more.
         wrote: called with how many files were just put in the inbox.
     """
@@ -42,6 +45,7 @@ class Publisher:
         folder: ResultFolder,
         log: EventLog,
         state: State,
+        rows: Rows,
         idle: Callable[[], None] = lambda: None,
         wrote: Callable[[int], None] = lambda _: None,
     ) -> None:
@@ -52,6 +56,7 @@ class Publisher:
         )
         self._log = log
         self._state = state
+        self._rows = rows
         self._under_way: dict[str, Put] = {}
         self._saying: dict[str, Put] = {}
         self._complained: set[tuple[str, int]] = set()
@@ -101,6 +106,8 @@ class Publisher:
         answers = drop.event if drop.job is None else job.last if job is not None else 0
         if answers:
             self._put(Put(name, drop, answers, unless_whole=True))
+        if job is not None and name.endswith(QUEUE):
+            self._rows.catch_up(name, job, only_if_gone=True)
 
     def remove(self, names: Sequence[str]) -> None:
         """Take away the answers to what these requests were before."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from itertools import islice
 
-from daemon.blobs import BlobStore, with_long_strings
+from daemon.blobs import BlobStore
 from daemon.errors import BadRequest, LogError
 from daemon.eventlog import EventLog
 from daemon.events import JobAccepted, Recorded
 from daemon.jobs import Job
 from daemon.journal import Journal
+from daemon.longstrings import with_long_strings
 from daemon.requests import Door, Request
 
 KEPT = 8192

@@ -18,8 +18,10 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from daemon.envelope import NOT_YET, Envelope
+from daemon.envelope import MAX_LABELS, NOT_YET, Envelope
 from daemon.errors import BadRequest, Fault
+from daemon.jobs import BATCH
+from daemon.longstrings import LONG
 from daemon.strictjson import MAX_FAULTS, WHITE, fault_at, parse_json
 from handlers.contract import Handler, Json, TaskRequest
 
@@ -85,12 +87,8 @@ class Door:
         Raises:
             BadRequest: it is no request.
         """
-        if isinstance(value, list):
-            raise BadRequest(
-                "not_supported",
-                "this version takes one request a file, and this file holds a list",
-                hints=["Drop each request as a file of its own; batches come with a later version"],
-            )
+        if isinstance(value, list):  # what was dropped so goes on after a failure
+            value = {"task": BATCH, "items": value, "continue_on_error": True}
         if not isinstance(value, dict):
             raise BadRequest("invalid_request", f"a request is an object, not {_kind(value)}")
         task = self._task(value)
@@ -120,6 +118,27 @@ def infer_task(value: Mapping[str, Json]) -> str:
     if any(value.get(name) for name in _REFERENCES):
         return "reference_media"
     return "generate_video" if value.get("mode") == "video" else "generate_image"
+
+
+def echo(value: Json) -> tuple[str | None, Mapping[str, Json]]:
+    """What a refusal can say back of a request that is wrong elsewhere: its task and labels."""
+    if not isinstance(value, dict):
+        return None, {}
+    task, labels = value.get("task"), value.get("labels")
+    if not isinstance(labels, dict) or len(str(labels)) > MAX_LABELS:
+        labels = {}
+    return task if isinstance(task, str) and task in PLANNED_TASKS else None, labels
+
+
+def compacted(value: Mapping[str, Json]) -> Mapping[str, Json]:
+    """The request of a batch with a long list of items as JSON text, which goes to a blob."""
+    long = {
+        name: text
+        for name in ("items", "manifest")
+        if not isinstance(value.get(name), str | None)
+        and len(text := json.dumps(value[name], ensure_ascii=False, separators=(",", ":"))) >= LONG
+    }
+    return {**value, **long} if long else value
 
 
 def digest_of(data: bytes) -> str:
@@ -180,7 +199,8 @@ class _Validation:
         folder = self._folder(out_dir) if isinstance(out_dir, str) and out_dir else None
         if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
             raise _refusal(self.faults[:MAX_FAULTS])
-        return Request(self.task, envelope, fields, self.value, folder)
+        raw = compacted(self.value) if self.task == BATCH else self.value
+        return Request(self.task, envelope, fields, raw, folder)
 
     def _sorted(self) -> tuple[dict[str, Json], dict[str, Json]]:
         """The object under its fields' own names, the envelope's and the task's apart; what is not

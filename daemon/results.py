@@ -10,31 +10,43 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+import structlog
 from pydantic_core import to_json
 
 from daemon.errors import DarkroomError
-from daemon.events import JobEnded, Recorded, RequestRejected
+from daemon.events import (
+    BatchEnded,
+    ItemRejected,
+    JobAccepted,
+    JobEnded,
+    Recorded,
+    RequestRejected,
+)
 from daemon.files import (
     OpenFolders,
     Unreadable,
     fitted,
     name_to_text,
+    publish,
     publish_at,
     read_whole,
     remove_at,
     text_to_name,
     write_file,
 )
+from daemon.longstrings import placeholders
 from daemon.state import Drop
 from handlers.contract import Json
 
 SCHEMA = "darkroom.result/1"
 RESULT = ".result.json"
+
+_log = structlog.get_logger(__name__)
 
 _STATUS = {
     "darkroom.job.succeeded.v1": "succeeded",
@@ -43,30 +55,61 @@ _STATUS = {
 }
 
 
-def build(name: str, drop: Drop, ending: Recorded) -> dict[str, Json]:
+Get = Callable[[int], Recorded]
+
+
+def build(name: str, drop: Drop, ending: Recorded, get: Get) -> dict[str, Json]:
     """The result of a request.
 
     Args:
         name: the request's name.
         drop: the drop that is answered.
         ending: the event that ended its job, or that rejected it.
+        get: an event of the log, by its sequence: what ended the items of a batch.
     """
     match ending.event:
+        case BatchEnded() as event:
+            rows = [row(get(sequence), get) for sequence in event.items]
+            answer = _ended(name, drop.request_sha256, ending, event, event.status)
+            return {**answer, **event.counts, "results": rows}
         case JobEnded() as event:
-            return _ended(name, drop, ending, event)
+            return _ended(name, drop.request_sha256, ending, event, _STATUS[event.TYPE])
         case RequestRejected() as event:
             return _rejected(name, ending, event)
     raise DarkroomError(f"event {ending.sequence} ends no job and rejects no request")
 
 
-def _ended(name: str, drop: Drop, ending: Recorded, event: JobEnded) -> dict[str, Json]:
-    status = _STATUS[event.TYPE]
+def row(ending: Recorded, get: Get) -> dict[str, Json]:
+    """What became of an item of a batch: its number, the item as it was run, and its own result.
+
+    Args:
+        ending: the event that ended its job, or that rejected it.
+        get: an event of the log, by its sequence.
+    """
+    name = ending.subject or ""
+    match ending.event:
+        case ItemRejected() as event:
+            item = placeholders(event.request, event.blobs)
+            return {"index": event.item, "item": item, **_item_rejected(name, ending, event)}
+        case JobEnded() as event:
+            accepted = get(event.first).event
+            if isinstance(accepted, JobAccepted):
+                item = placeholders(accepted.request, accepted.blobs)
+                status, sha256 = _STATUS[event.TYPE], accepted.request_sha256
+                answer = _ended(name, sha256, ending, event, status)
+                return {"index": accepted.item, "item": item, **answer}
+    raise DarkroomError(f"event {ending.sequence} ends no item of a batch")
+
+
+def _ended(
+    name: str, sha256: str | None, ending: Recorded, event: JobEnded, status: str
+) -> dict[str, Json]:
     return {
         "schema": SCHEMA,
         "status": status,
         "ok": status == "succeeded",
         "request": name,
-        "request_sha256": drop.request_sha256,
+        "request_sha256": sha256,
         "job": ending.job,
         "task": event.task,
         "provider": event.provider,
@@ -84,23 +127,39 @@ def _ended(name: str, drop: Drop, ending: Recorded, event: JobEnded) -> dict[str
     }
 
 
+def _item_rejected(name: str, ending: Recorded, event: ItemRejected) -> dict[str, Json]:
+    return _refused(name, ending, event.task, event.labels, event.error, None)
+
+
 def _rejected(name: str, ending: Recorded, event: RequestRejected) -> dict[str, Json]:
+    sha256 = event.request_sha256
+    return _refused(name, ending, event.task, event.labels, event.error, sha256)
+
+
+def _refused(
+    name: str,
+    ending: Recorded,
+    task: str | None,
+    labels: Mapping[str, Json],
+    error: Mapping[str, Json],
+    sha256: str | None,
+) -> dict[str, Json]:
     return {
         "schema": SCHEMA,
         "status": "rejected",
         "ok": False,
         "request": name,
-        "request_sha256": event.request_sha256,
+        "request_sha256": sha256,
         "job": None,
-        "task": event.task,
+        "task": task,
         "provider": None,
         "model": None,
         "artifacts": [],
         "references": [],
         "warnings": [],
-        "error": event.error,
+        "error": error,
         "usage": None,
-        "labels": event.labels,
+        "labels": labels,
         "attempts": 0,
         "accepted_at": None,
         "finished_at": ending.time,
@@ -174,11 +233,13 @@ class ResultFolder:
     Args:
         inbox: the folder of requests.
         staging: where files are made, on the inbox's filesystem but unwatched.
+        output: the output root, where a batch may want its result as well.
         get: an event of the log, by its sequence.
     """
 
-    def __init__(self, inbox: Path, staging: Path, get: Callable[[int], Recorded]) -> None:
+    def __init__(self, inbox: Path, staging: Path, output: Path, get: Get) -> None:
         self._inbox = inbox
+        self._output = output
         self._get = get
         self._staged = str(staging / "result")
 
@@ -205,12 +266,25 @@ class ResultFolder:
     def _put(self, item: Put, folders: OpenFolders) -> Emitted:
         parts = result_parts(item.name)
         file = name_to_text("/".join(parts))
-        data = render(build(item.name, item.drop, item.ending or self._get(item.answers)))
+        ending = item.ending or self._get(item.answers)
+        data = render(build(item.name, item.drop, ending, self._get))
         if item.unless_whole and self._is(parts, data):
             return Emitted(file, written=False)
+        if isinstance(ending.event, BatchEnded) and ending.event.summary is not None:
+            self._put_summary(ending.event.summary, data)
         write_file(self._staged, data)
         publish_at(self._staged, folders.of(parts[:-1]), parts[-1])
         return Emitted(file, written=True)
+
+    def _put_summary(self, path: str, data: bytes) -> None:
+        """Put the result of a batch in the second place that was asked for: beside the first, if it
+        can be; that one is the answer."""
+        try:
+            write_file(self._staged, data)
+            publish(Path(self._staged), self._output, tuple(path.split("/")), make=True)
+        except OSError as error:
+            reason = (error.strerror or "").lower()
+            _log.warning("a summary cannot be put in place", path=path, error=reason)
 
     def _is(self, parts: tuple[str, ...], data: bytes) -> bool:
         try:

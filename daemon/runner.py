@@ -28,6 +28,7 @@ from daemon.events import (
     JobRetrying,
     JobRetryRequested,
     JobStarted,
+    QueueExtended,
     Recorded,
 )
 from daemon.jobs import Job
@@ -47,6 +48,9 @@ _LONGEST = 60.0
 
 _UNWRITTEN = 1024
 """Jobs, besides those that run, whose end is on its way to the disk."""
+
+_LINES_UP = JobAccepted | JobRetryRequested | JobCancelRequested | QueueExtended
+"""Events after which a job that nobody runs waits for its turn."""
 
 _log = structlog.get_logger(__name__)
 
@@ -103,10 +107,12 @@ class Runner:
     def held(self) -> list[Job] | None:
         """The open jobs, where all of them wait for a time that was chosen for their start, or for
         the end of a pause; None while there is something else to do."""
-        now, jobs = self._with.clock.stamp(), self._state.open_jobs
-        if self._tasks or not all(self._schedule.is_held(job_id, now) for job_id in jobs):
+        now = self._with.clock.stamp()
+        jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
+        jobs = [job for job in jobs if not job.is_batch]  # of those their items tell
+        if self._tasks or not all(self._schedule.is_held(job.id, now) for job in jobs):
             return None
-        return [self._state.jobs[job_id] for job_id in jobs]
+        return jobs
 
     def wake(self) -> None:
         """Look again whether a job can start."""
@@ -129,7 +135,7 @@ class Runner:
             elif job.id in self._tasks:
                 if job.cancelling:
                     self._interrupt(job.id)
-            elif isinstance(recorded.event, JobAccepted | JobRetryRequested | JobCancelRequested):
+            elif isinstance(recorded.event, _LINES_UP):
                 self._line_up(job)
             if isinstance(recorded.event, JobRetrying) and recorded.event.hold is not None:
                 asked = recorded.event.provider or job.provider
@@ -143,8 +149,11 @@ class Runner:
 
     def _line_up(self, job: Job) -> None:
         """Have an open job wait for its turn, or for its provider; or end it, if somebody wants
-        that and nobody runs it."""
+        that and nobody runs it. A batch only has newer ones of its name wait."""
         self._schedule.add(job)
+        if job.is_batch:
+            self._schedule.take(job.id)
+            return
         self._deadlines.add(job)
         if job.cancelling and not self._with.stopping.is_set():
             self._end(job.id)

@@ -6,13 +6,13 @@ Three choices, each made in O(log n) however many jobs wait, and for whatever th
   next job is the oldest.
 - **The level**, one for each priority in a lane: the one that waited longest for its turn, counted
   in jobs that its lane served meanwhile. A step of priority is worth `HEAD_START` jobs of waiting.
-- **The folder**: those of a level take turns, and each hands out its jobs in the order in which
-  they became ready.
+- **The folder**: those of a level take turns; within a folder so do its batches, one by one, and
+  all that is in no batch. Each hands out its jobs in the order in which they became ready.
 
 So nobody starves. A level that waits is passed over `HEAD_START` times for each step of priority
 above it, and then at most once by each other level; a folder is passed over once by each other
-folder of its level. Neither depends on what comes later, nor on a clock: it fits fast pictures
-and slow clips. What ran empty leaves nothing behind.
+folder of its level, and a batch once by each other one of its folder. Neither depends on what comes
+later, nor on a clock: it fits fast pictures and slow clips. What ran empty leaves nothing behind.
 
 Of one name only the job that was accepted first may run; newer ones are blocked by it.
 """
@@ -28,6 +28,10 @@ from daemon.jobs import Job
 
 HEAD_START = 100
 """How many jobs may pass over a lower level, for each step of priority, before it has its turn."""
+
+_Jobs = OrderedDict[str, None]
+_Shares = OrderedDict[str, _Jobs]
+"""By batch; what is in none shares one that has no name."""
 
 Where = Literal["running", "waiting", "later", "blocked"]
 Key = TypeVar("Key")
@@ -82,30 +86,30 @@ class Lane:
 
     def __init__(self) -> None:
         self.counts: dict[Where, int] = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
-        self._levels: dict[int, OrderedDict[str, OrderedDict[str, None]]] = {}
+        self._levels: dict[int, OrderedDict[str, _Shares]] = {}
         self._turns: Heap[int, int] = Heap()
         self._served = 0
 
     def first(self) -> str:
         """The id of the job whose turn it is; there must be one."""
-        folders = self._levels[self._turns.first()]
-        return next(iter(next(iter(folders.values()))))
+        shares = next(iter(self._levels[self._turns.first()].values()))
+        return next(iter(next(iter(shares.values()))))
 
     def put(self, job: Job) -> None:
-        """Have a job wait behind those of its priority and folder."""
+        """Have a job wait behind those of its priority, folder and batch."""
         folders = self._levels.get(job.priority)
         if folders is None:
             folders = self._levels[job.priority] = OrderedDict()
             self._go_to_the_end(job.priority)
-        folder = _folder(job)
-        if folder not in folders:
-            folders[folder] = OrderedDict()
-        folders[folder][job.id] = None
+        shares = folders.setdefault(_folder(job), OrderedDict())
+        shares.setdefault(job.batch or "", OrderedDict())[job.id] = None
 
     def drop(self, job: Job) -> None:
         """Forget a job that waits."""
-        folders, folder = self._levels[job.priority], _folder(job)
-        del folders[folder][job.id]
+        folders, folder, share = self._levels[job.priority], _folder(job), job.batch or ""
+        del folders[folder][share][job.id]
+        if not folders[folder][share]:
+            del folders[folder][share]
         if not folders[folder]:
             del folders[folder]
         if not folders:
@@ -113,10 +117,12 @@ class Lane:
             self._turns.drop(job.priority)
 
     def serve(self, job: Job) -> None:
-        """Take out the job whose turn it is; its level and its folder have had theirs."""
+        """Take out the job whose turn it is; its level, folder and batch have had theirs."""
         self._served += 1
         self._go_to_the_end(job.priority)
-        self._levels[job.priority].move_to_end(_folder(job))
+        folders, folder = self._levels[job.priority], _folder(job)
+        folders.move_to_end(folder)
+        folders[folder].move_to_end(job.batch or "")
         self.drop(job)
 
     def _go_to_the_end(self, priority: int) -> None:

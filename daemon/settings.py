@@ -70,6 +70,11 @@ class Settings(BaseModel):
         300.0, ge=0, description="Seconds to wait for paid calls at a stop."
     )
     max_request_bytes: int = Field(32 << 20, ge=1, description="The largest request.")
+    max_queue_bytes: int = Field(1 << 30, ge=1, description="The largest queue.")
+    max_line_bytes: int = Field(1 << 20, ge=1, description="The longest line of a queue.")
+    max_batch_items: int = Field(
+        10_000, ge=1, description="Items of the largest batch; a queue may have more."
+    )
     max_pixels: int = Field(
         40_000_000, ge=1, description="The largest picture, or frame of a clip, that is decoded."
     )

@@ -72,7 +72,11 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     name, drop = reading.find(wanted)
     ending = reading.answer(drop)
     if as_json:
-        shown = build(name, drop, ending) if ending is not None else row(reading, name, drop)
+        shown = (
+            build(name, drop, ending, reading.segments.get)
+            if ending is not None
+            else row(reading, name, drop)
+        )
         print(render(shown).decode(), end="")
         return
     job = state.jobs.get(drop.job or "")
@@ -81,7 +85,7 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
         print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
     if ending is None:
         return
-    result = build(name, drop, ending)
+    result = build(name, drop, ending, reading.segments.get)
     for artifact in result["artifacts"]:
         print(f"  artifact  {artifact['path']} ({_measures(artifact)})")
     for warning in result["warnings"]:

@@ -13,15 +13,20 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from daemon.backed import Backed
+from daemon.batch import Batch, extended, moved, opened
 from daemon.events import (
+    BatchEnded,
+    BatchOpened,
     Event,
     IntakePaused,
     IntakeResumed,
+    ItemRejected,
     JobAccepted,
     JobCancelled,
     JobFailed,
     JobRetryRequested,
     JobSucceeded,
+    QueueExtended,
     Recorded,
     RequestMatched,
     RequestRejected,
@@ -65,6 +70,18 @@ class Archive(Protocol):
         """Whether some request is made of the blob with this SHA-256."""
         ...
 
+    def batch(self, job_id: str) -> Batch | None:
+        """A batch, or None."""
+        ...
+
+    def items(self, batch: str) -> list[Job]:
+        """The items of a batch, in no order."""
+        ...
+
+    def item(self, batch: str, wanted: int | str) -> str | None:
+        """The job of an item, by its number or its id; or None."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:
@@ -83,6 +100,7 @@ class Changes:
     paused: bool
     fetched: tuple[str, ...]
     """Names that were only read from the archive."""
+    batches: tuple[Batch, ...] = ()
 
 
 @dataclass(slots=True)
@@ -96,6 +114,7 @@ class _Touched:
     blobs: set[str] = field(default_factory=set)
     fetched: list[str] = field(default_factory=list)
     """Names that were only read."""
+    batches: dict[str, None] = field(default_factory=dict)
 
 
 class _Nothing:
@@ -115,6 +134,15 @@ class _Nothing:
 
     def is_request_blob(self, _: str) -> bool:
         return False
+
+    def batch(self, _: str) -> None:
+        return None
+
+    def items(self, _: str) -> list[Job]:
+        return []
+
+    def item(self, _: str, __: int | str) -> None:
+        return None
 
 
 class State:
@@ -137,6 +165,10 @@ class State:
         """SHA-256 of the blobs that requests are made of; kept for as long as the log."""
         self.counts: Counter[str] = Counter()
         """How many jobs stand where, by status; and how many drops were rejected."""
+        self.batches: Backed[Batch] = Backed(self._archive.batch)
+        """By the id of its job."""
+        self._items: dict[str, dict[int | str, str]] = {}
+        """Batch -> number or id of an item -> its job, of those that are at hand."""
         self.paused = False
         self.sequence = 0
         self._touched = _Touched()
@@ -145,7 +177,17 @@ class State:
         """Look there for what is not at hand, from now on."""
         self._archive = archive
         self.jobs.load, self.drops.load = archive.job, archive.drops
-        self.ids.load = archive.sender_id
+        self.ids.load, self.batches.load = archive.sender_id, archive.batch
+
+    def take_up(self, jobs: Iterable[Job]) -> None:
+        """Have these at hand, as the archive knows them."""
+        for job in jobs:
+            self.jobs[job.id] = job
+            if job.batch is not None:
+                items = self._items.setdefault(job.batch, {})
+                items[job.item] = job.id
+                if job.item_id is not None:
+                    items[job.item_id] = job.id
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
@@ -169,13 +211,13 @@ class State:
 
     _COMPARED = (
         "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "counts", "paused",
-        "sequence",
+        "sequence", "batches",
     )  # fmt: skip
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
         # One that is being accepted was never there before, so nothing is looked for.
         before = None
-        if type(event) is not JobAccepted:
+        if type(event) is not JobAccepted and type(event) is not ItemRejected:
             before = dict.get(self.jobs, job_id) or self.jobs.get(job_id)
         job = evolve(before, recorded)
         if job is None:
@@ -189,6 +231,8 @@ class State:
             self.counts[before.status] -= 1
         if job.hold != (before.hold if before is not None else ()):
             self._hold(before, job)
+        if job.batch is not None:
+            self._move_item(job.batch, before, job)
 
     # ------------------------------------------------------------ one event each
 
@@ -197,9 +241,9 @@ class State:
         if job_id is None:
             return
         self.open_jobs[job_id] = None
-        if event.blobs:
-            self.request_blobs.update(event.blobs.values())
-            self._touched.blobs.update(event.blobs.values())
+        self._keep(event.blobs.values())
+        if event.batch is not None:  # it is answered by a row of its batch
+            return
         if event.request_id is not None and event.body_sha256 is not None:
             self.ids[event.request_id] = (event.body_sha256, job_id)
             self._touched.ids[event.request_id] = None
@@ -207,6 +251,24 @@ class State:
         sha256 = event.request_sha256
         key = sha256 if event.content_sha256 == sha256 else event.content_sha256
         self._drop(recorded, Drop(key, sha256, job_id, self.sequence))
+
+    def _item_rejected(self, _: Recorded, event: ItemRejected) -> None:
+        self._keep(event.blobs.values())
+
+    def _opened(self, recorded: Recorded, event: BatchOpened) -> None:
+        blobs = (event.manifest, event.variables)
+        self._keep(digest for digest in blobs if digest is not None)
+        self._set_batch(opened(recorded.job or "", event))
+
+    def _extended(self, recorded: Recorded, event: QueueExtended) -> None:
+        """Of a queue only the newest state of its file is known: it may grow ten thousand times."""
+        job_id, name = recorded.job or "", recorded.subject or ""
+        self._keep([event.blob] if event.blob is not None else [])
+        self._set_batch(extended(self.batches.get(job_id), job_id, self.sequence, event))
+        self.open_jobs[job_id] = None
+        sha256 = event.request_sha256
+        self.drops[name] = {}
+        self._drop(recorded, Drop(sha256, sha256, job_id, self.sequence))
 
     def _again(self, recorded: Recorded, _: JobRetryRequested) -> None:
         job = self.jobs.get(recorded.job or "")
@@ -247,6 +309,10 @@ class State:
 
     _READINGS: ClassVar[Mapping[type[Event], Callable[[State, Recorded, Any], None]]] = {
         JobAccepted: _accepted,
+        ItemRejected: _item_rejected,
+        BatchOpened: _opened,
+        QueueExtended: _extended,
+        BatchEnded: _ended,
         JobRetryRequested: _again,
         JobSucceeded: _ended,
         JobFailed: _ended,
@@ -258,7 +324,59 @@ class State:
         IntakeResumed: _paused,
     }
 
+    # ------------------------------------------------------------ batches
+
+    def _set_batch(self, batch: Batch) -> None:
+        self.batches[batch.id] = batch
+        self._touched.batches[batch.id] = None
+
+    def _move_item(self, batch_id: str, before: Job | None, item: Job) -> None:
+        """An item of a batch was admitted, or stands elsewhere. A batch that had ended and one of
+        whose items runs again is open again."""
+        if before is None:
+            items = self._items.setdefault(batch_id, {})
+            items[item.item] = item.id
+            if item.item_id is not None:
+                items[item.item_id] = item.id
+        if before is not None and before.status == item.status:
+            return
+        batch = self.batches.get(batch_id)
+        if batch is None:
+            return
+        self._set_batch(moved(batch, before.status if before is not None else None, item))
+        if not item.ended:
+            self._reopen(batch_id)
+
+    def _reopen(self, batch_id: str) -> None:
+        job = self.jobs.get(batch_id)
+        if job is None or (job.status == "running"):
+            return
+        self.counts[job.status] -= 1
+        self.counts["running"] += 1
+        job = self.jobs[batch_id] = job._replace(status="running", last=0, error=None)
+        self._touched.jobs[batch_id] = None
+        self.open_jobs[batch_id] = None
+        for name in self.names_of(job):
+            self._owe(name, None)
+
+    def items(self, batch_id: str) -> list[Job]:
+        """The items of a batch that were admitted, in their order."""
+        found = {job.id: job for job in self._archive.items(batch_id)}
+        found |= {job_id: self.jobs[job_id] for job_id in self._items.get(batch_id, {}).values()}
+        return sorted(found.values(), key=lambda job: job.item)
+
+    def item(self, batch_id: str, wanted: int | str) -> str | None:
+        """The job of an item of a batch, by its number or by its id; None where there is none."""
+        at_hand = self._items.get(batch_id, {}).get(wanted)
+        return at_hand or self._archive.item(batch_id, wanted)
+
     # ------------------------------------------------------------ bookkeeping
+
+    def _keep(self, digests: Iterable[str]) -> None:
+        """Keep blobs for as long as the log: requests are made of them."""
+        for digest in digests:
+            self.request_blobs.add(digest)
+            self._touched.blobs.add(digest)
 
     def _owe(self, name: str, answers: int | None) -> None:
         if answers is not None:
@@ -347,6 +465,7 @@ class State:
             counts=dict(self.counts),
             paused=self.paused,
             fetched=tuple(touched.fetched),
+            batches=tuple(self.batches[job_id] for job_id in touched.batches),
         )
 
     def let_go(self, changes: Changes) -> list[str]:
@@ -361,11 +480,25 @@ class State:
             if job.ended and dict.get(self.jobs, job.id) is job:
                 del self.jobs[job.id]
                 gone.append(job.id)
+                self._let_go_of_item(job)
         self._let_go_of_names({*changes.drops, *changes.owed, *changes.fetched})
         for wanted in changes.ids:
             self.ids.pop(wanted, None)
+        for batch in changes.batches:
+            if batch.id not in self.open_jobs and dict.get(self.batches, batch.id) is batch:
+                del self.batches[batch.id]
         self.request_blobs -= changes.request_blobs - self._touched.blobs
         return gone
+
+    def _let_go_of_item(self, job: Job) -> None:
+        items = self._items.get(job.batch) if job.batch is not None else None
+        if items is None or job.batch is None:
+            return
+        items.pop(job.item, None)
+        if job.item_id is not None:
+            items.pop(job.item_id, None)
+        if not items:
+            del self._items[job.batch]
 
     def _let_go_of_names(self, names: Iterable[str]) -> None:
         for name in names:

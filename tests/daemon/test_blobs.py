@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.blobs import LONG, BlobStore, with_long_strings, without_long_strings
+from daemon.blobs import BlobStore
+from daemon.longstrings import LONG, with_long_strings, without_long_strings
 from tests.builders import OBJECTS
 
 DATA = b"some bytes"

@@ -1,0 +1,202 @@
+"""The rows of queues: `queue.jsonl.result.jsonl` gets a line as each item ends.
+
+The file only grows, by whole lines, so it can be tailed. It is a reading of the log: rows stand in
+the order of the events that they tell of, so the last one says after a crash from where to go on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from itertools import groupby, takewhile
+from pathlib import Path
+from typing import NamedTuple
+
+import structlog
+from pydantic_core import to_json
+
+from daemon.batching import Batcher
+from daemon.eventlog import EventLog
+from daemon.events import ItemRejected, JobAccepted, JobEnded, Recorded
+from daemon.files import append_beneath, fitted, status_beneath, text_to_name, write_all
+from daemon.jobs import Job
+from daemon.queuefiles import QUEUE
+from daemon.results import row
+from daemon.state import State
+
+ROWS = ".result.jsonl"
+
+_TAIL = 16 << 20
+"""Bytes of the longest row that is found again at the end of a file."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Catch(NamedTuple):
+    """Look what a file lacks, and add it."""
+
+    name: str
+    job: str
+    since: int
+    """The event that accepted the queue: nothing is older."""
+    until: int
+    """The last event that is no row of its own on its way."""
+    only_if_gone: bool
+
+
+class Row(NamedTuple):
+    """Add a row."""
+
+    name: str
+    ending: Recorded
+
+
+class Flush(NamedTuple):
+    """Make the file of a queue durable."""
+
+    name: str
+
+
+def rows_parts(name: str) -> tuple[str, ...]:
+    """Where the rows of a queue lie, as folder names and file name beneath the inbox."""
+    *folders, file = text_to_name(name).split("/")
+    return (*folders, fitted(file, ROWS))
+
+
+class Rows:
+    """Writes rows, in a thread of its own.
+
+    Args:
+        inbox: the folder of requests.
+        log: where the items' events are.
+        state: must take in a batch of events before this does.
+    """
+
+    def __init__(self, inbox: Path, log: EventLog, state: State) -> None:
+        self._inbox = inbox
+        self._log = log
+        self._state = state
+        self._batcher: Batcher[Catch | Row | Flush, None] = Batcher("rows", self._work)
+
+    def committed(self, batch: Sequence[Recorded]) -> None:
+        """Take in a batch of durable events."""
+        for recorded in batch:
+            event = recorded.event
+            if not isinstance(event, JobEnded | ItemRejected):
+                continue
+            job = self._state.jobs.get(recorded.job or "")
+            if job is not None and job.batch is not None and _queue_of(job.name) is not None:
+                self._batcher.put(Row(_queue_of(job.name) or "", recorded))
+
+    def catch_up(self, name: str, job: Job, *, only_if_gone: bool = False) -> None:
+        """Add what the file of a queue lacks.
+
+        Args:
+            name: the queue's.
+            job: the queue's.
+            only_if_gone: where there is a file, believe that it is whole.
+        """
+        self._batcher.put(Catch(name, job.id, job.first, self._state.sequence, only_if_gone))
+
+    async def flush(self, name: str) -> None:
+        """Wait until all rows of a queue are in their file, and durable.
+
+        Raises:
+            OSError: they cannot be written.
+        """
+        await self._batcher.put(Flush(name))
+
+    async def close(self) -> None:
+        """Finish what is queued."""
+        await self._batcher.close()
+
+    # ------------------------------------------------------------ on the thread
+
+    def _work(self, items: Sequence[Catch | Row | Flush]) -> list[Exception | None]:
+        replies: list[Exception | None] = []
+        for _, group in groupby(items, key=lambda item: (item.name, type(item))):
+            same = list(group)
+            name = same[0].name
+            try:
+                self._do(name, same)
+                replies += [None] * len(same)
+            except OSError as error:
+                reason = (error.strerror or "").lower()
+                _log.warning("rows of a queue cannot be written", request=name, error=reason)
+                replies += [error] * len(same)
+        return replies
+
+    def _do(self, name: str, same: Sequence[Catch | Row | Flush]) -> None:
+        """Do what is of one kind and for one queue."""
+        first = same[0]
+        if isinstance(first, Catch) and first.only_if_gone and self._is_there(name):
+            return
+        with append_beneath(self._inbox, rows_parts(name)) as descriptor:
+            if isinstance(first, Flush):
+                os.fsync(descriptor)
+            elif isinstance(first, Catch):
+                self._add(descriptor, self._missing(descriptor, first))
+            else:
+                self._add(descriptor, [one.ending for one in same if isinstance(one, Row)])
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            status_beneath(self._inbox, rows_parts(name))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def _add(self, descriptor: int, endings: Sequence[Recorded]) -> None:
+        """Add rows with one write: whoever tails the file sees whole lines."""
+        data = b"".join(to_json(row(ending, self._log.get)) + b"\n" for ending in endings)
+        place = os.fstat(descriptor).st_size
+        try:
+            write_all(descriptor, data)
+        except OSError:
+            os.ftruncate(descriptor, place)  # no half line
+            raise
+
+    def _missing(self, descriptor: int, wanted: Catch) -> list[Recorded]:
+        """The endings of a queue's items that its file does not tell of."""
+        last = _last_row(descriptor)
+        if last is None:
+            os.ftruncate(descriptor, 0)
+        after = max(last or 0, wanted.since)
+        behind = takewhile(lambda one: one.sequence <= wanted.until, self._log.read(after))
+        return [one for one in behind if self._is_of(one, wanted)]
+
+    def _is_of(self, recorded: Recorded, wanted: Catch) -> bool:
+        event = recorded.event
+        if not (recorded.subject or "").startswith(f"{wanted.name}#"):
+            return False
+        if isinstance(event, ItemRejected):
+            return event.batch == wanted.job
+        if not isinstance(event, JobEnded):
+            return False
+        accepted = self._log.get(event.first).event
+        return isinstance(accepted, JobAccepted) and accepted.batch == wanted.job
+
+
+def _last_row(descriptor: int) -> int | None:
+    """The event that the last whole row tells of; what a crash left behind it is cut off.
+
+    Returns:
+        Its sequence; None where there is no row of ours.
+    """
+    size = os.fstat(descriptor).st_size
+    tail = os.pread(descriptor, min(size, _TAIL), max(0, size - _TAIL))
+    whole = tail.rfind(b"\n") + 1
+    if whole < len(tail):
+        os.ftruncate(descriptor, size - len(tail) + whole)
+    line = tail[:whole].rstrip(b"\n").rpartition(b"\n")[2]
+    try:
+        return int(json.loads(line)["events"]["last"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _queue_of(name: str) -> str | None:
+    """The queue that an item's name says it is of; None where it is of no queue."""
+    queue, _, number = name.rpartition("#")
+    return queue if queue.endswith(QUEUE) and number.isdigit() else None
