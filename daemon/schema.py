@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel
 
-from daemon.envelope import NOT_YET, Envelope
+from daemon.envelope import Envelope
 from handlers.contract import Handler, Json
 
 
@@ -52,5 +52,4 @@ def _aliases(model: type[BaseModel], properties: Mapping[str, Json]) -> dict[str
     return {
         alias: {**properties[name], "description": f"Another spelling of {name}."}
         for alias, name in spellings.items()
-        if name not in NOT_YET
     }

@@ -109,8 +109,15 @@ def kinds(branch: dict[str, object]) -> list[str]:
         return [f"`{one}`" for one in branch.get("enum", [branch.get("const")])]  # type: ignore[attr-defined]
     if branch.get("type") == "array":
         (*_, last) = kinds(branch["items"]) or [""]  # type: ignore[arg-type]
-        return ["a list of " + ", ".join(kinds(branch["items"]))] if last else []  # type: ignore[arg-type]
-    names = {"string": "text", "integer": "whole number", "number": "number", "boolean": "boolean"}
+        inside = ", ".join(kinds(branch["items"])).replace("object", "objects")  # type: ignore[arg-type]
+        return [f"a list of {inside}"] if last else []
+    names = {
+        "string": "text",
+        "integer": "whole number",
+        "number": "number",
+        "boolean": "boolean",
+        "object": "object",
+    }
     return [names.get(str(branch.get("type")), "")] if branch.get("type") in names else []
 
 

@@ -196,7 +196,7 @@ def test_the_gallery_asks_for_every_task_on_pictures_and_every_mode() -> None:
     door = Door(find_handlers(), PurePosixPath("/r"), PurePosixPath("/r/tmp"))
     sheet = runpy.run_path(str(REPOSITORY / "docs" / "make_gallery.py"))["requests"]().values()
     asked = [door.validate(dict(one)) for one in sheet]
-    others = {"generate_image", "generate_video", "fetch_generated_media"}
+    others = {"generate_image", "generate_video", "fetch_generated_media", "generate_batch_media"}
     assert {one.task for one in asked} == set(find_handlers()) - others
     modes = {one.raw.get("mode") for one in asked if one.task == "outpaint_image"}
     assert modes >= {"transparent", "blur", "solid", "edge", "reflect"}
