@@ -103,7 +103,9 @@ def roster_of(
 
 def door_of(settings: Settings, handlers: Mapping[str, Handler]) -> Door:
     """The door of a root."""
-    return Door(handlers, PurePosixPath(settings.root), PurePosixPath(settings.output))
+    from daemon.expansion import filled
+
+    return Door(handlers, PurePosixPath(settings.root), PurePosixPath(settings.output), filled)
 
 
 class App:
@@ -221,7 +223,7 @@ class App:
         )
         expansion = _expansion(settings)
         opening = Opening(settings, log, blobs, recall, services.inputs, acceptor, expansion)
-        batches = Batches(log, state, recall, door, acceptor, opening, Closing(state, rows))
+        batches = Batches(log, state, recall, door, acceptor, opening, Closing(state, recall, rows))
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)

@@ -112,5 +112,5 @@ def moved(batch: Batch, before: str | None, item: Job) -> Batch:
         batch = batch._replace(bad=(item.item, item.error or ""))
     if before is None:
         return batch._replace(standing=standing, admitted=batch.admitted + 1)
-    standing[before] -= 1
+    standing[before] = standing.get(before, 0) - 1
     return batch._replace(standing=standing)

@@ -21,7 +21,7 @@ from daemon.errors import BadRequest, Conflict, LogFull, Problem, problem_of
 from daemon.eventlog import Append, EventLog
 from daemon.events import Event, ItemRejected, JobCancelRequested, Recorded
 from daemon.items import NOTHING, Ready, Refused, Shared, judge
-from daemon.jobs import Job
+from daemon.jobs import Job, item_name
 from daemon.opening import Opening
 from daemon.recall import Recall
 from daemon.requests import Door
@@ -263,7 +263,7 @@ class Batches:
         self, item: Ready | Refused, job: Job, batch: Batch, *, stopping: bool
     ) -> Append:
         blobs = await self._acceptor.stored(item.long) if item.long else {}
-        new_id, name = self._acceptor.new_id(), f"{job.name}#{item.number}"
+        new_id, name = self._acceptor.new_id(), item_name(job.name, item.number)
         if isinstance(item, Refused):
             rejected = ItemRejected(
                 batch=batch.id,

@@ -9,6 +9,7 @@ from daemon.batch import Batch
 from daemon.decisions import EndBatch, Run
 from daemon.errors import Problem
 from daemon.jobs import Job
+from daemon.recall import Recall
 from daemon.rows import Rows
 from daemon.state import State
 from handlers.contract import ErrorCode, Json
@@ -29,11 +30,13 @@ class Closing:
 
     Args:
         state: where their items stand.
+        recall: has the requests of batches.
         rows: what is told of the items of queues.
     """
 
-    def __init__(self, state: State, rows: Rows) -> None:
+    def __init__(self, state: State, recall: Recall, rows: Rows) -> None:
         self._state = state
+        self._recall = recall
         self._rows = rows
 
     def catch_up(self, job: Job) -> None:
@@ -44,9 +47,13 @@ class Closing:
 
     async def command(self, job: Job, batch: Batch) -> EndBatch:
         """What ends a batch. The rows of a queue are in their file by then."""
+        items: Sequence[Job] = ()
+        summary: str | None = None
         if batch.is_queue:
             await self._rows.flush(job.name)
-        items = [] if batch.is_queue else self._state.items(job.id)
+        else:
+            items = self._state.items(job.id)
+            summary = (await self._recall.request(job)).summary
         status, problem = _outcome(job, batch)
         return EndBatch(
             job.id,
@@ -54,7 +61,7 @@ class Closing:
             status,
             _counts(batch),
             [item.last for item in items],
-            None,
+            summary,
             problem,
         )
 

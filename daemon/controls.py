@@ -15,6 +15,7 @@ from daemon.errors import Conflict
 from daemon.eventlog import EventLog
 from daemon.events import Event
 from daemon.files import remove_beneath, text_to_name
+from daemon.jobs import Job, parent_of
 from daemon.looking import Looker
 from daemon.publisher import Publisher
 from daemon.settings import Settings
@@ -76,12 +77,18 @@ class Controls:
 
     async def _cancel(self, name: str) -> bool:
         """Cancel every job of a name that has not ended."""
+        item = self._state.item_named(name)
+        if item is not None:
+            return bool(await self._apply(Cancel(item.id)))
         drops = self._state.drops.get(name, {}).values()
         jobs = [drop.job for drop in drops if drop.job is not None]
         return any([bool(await self._apply(Cancel(job))) for job in jobs])
 
     async def _retry(self, name: str, key: str, judge: Judge) -> bool:
         """Run the newest job of a name again; judge again what was rejected."""
+        item = self._state.item_named(name)
+        if item is not None:
+            return await self._retry_item(item, key)
         drop = self._state.newest(name)
         if drop is None:
             return False
@@ -91,6 +98,13 @@ class Controls:
         events = await self._apply(Retry(drop.job, key))
         if events:
             self._publisher.remove([name])
+        return bool(events)
+
+    async def _retry_item(self, item: Job, key: str) -> bool:
+        """Run an item of a batch again, which is open again by that."""
+        events = await self._apply(Retry(item.id, key))
+        if events:
+            self._publisher.remove([parent_of(item.name)[0]])
         return bool(events)
 
     async def _apply(self, command: JobCommand) -> Sequence[Event]:

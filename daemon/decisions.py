@@ -286,8 +286,8 @@ def _cancel(job: Job) -> tuple[Event, ...]:
 
 
 def _retry(job: Job, key: str) -> tuple[Event, ...]:
-    if not job.ended or job.retry_key == key:
-        return ()
+    if not job.ended or job.retry_key == key or job.status == "rejected":
+        return ()  # what is wrong in itself stays so
     fresh = job.status == "succeeded" or job.error in FRESH_ON_RETRY
     return (JobRetryRequested(fresh, key),)
 

@@ -161,6 +161,9 @@ class Envelope(BaseModel):
         description="Seconds from its acceptance after which it is not wanted any more.",
     )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
+    vars: dict[str, Any] | None = Field(
+        None, description="What `{name}` stands for in the strings of this request."
+    )
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
         default_factory=dict, description="Anything of yours; echoed in events and the result."
     )
@@ -180,7 +183,6 @@ class Envelope(BaseModel):
 NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
         "download": (True, "way to leave media at the provider"),
-        "vars": (None, "templating"),
         "after": (None, "dependencies between requests"),
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import cast
 
 from daemon.errors import BadRequest, Fault, Problem
@@ -12,6 +12,7 @@ from daemon.strictjson import parse_json
 from handlers.batches.expanding import Item, expand, item_of, shared_names
 from handlers.batches.manifests import Entry, ManifestUnreadable, items_in, vars_in
 from handlers.batches.matrix import TooManyItems
+from handlers.batches.templating import render
 from handlers.contract import Json, TaskRequest
 from handlers.generate_batch_media import Request
 
@@ -71,6 +72,19 @@ class Manifests:
 
     def line(self, value: Json, number: int) -> Wanted:
         return _wanted(item_of(number, Entry(value), {}, {}))
+
+
+def filled(value: Mapping[str, Json]) -> Mapping[str, Json]:
+    """A request by itself, with the names filled in that its `vars` give.
+
+    Raises:
+        ValueError: too much comes of it.
+    """
+    mode = value.get("mode") or ("video" if value.get("task") == "generate_video" else "image")
+    names = {"index": 1, "mode": mode, **value["vars"]}
+    fields = {name: one for name, one in value.items() if name != "vars"}
+    done: dict[str, Json] = render(fields, names)
+    return done
 
 
 def _wanted(item: Item) -> Wanted:

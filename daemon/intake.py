@@ -21,6 +21,7 @@ from daemon.errors import LogError, LogFull
 from daemon.eventlog import Append, EventLog
 from daemon.files import Signature
 from daemon.inbox import CONTROLS
+from daemon.jobs import parent_of
 from daemon.looking import Bad, Busy, Gone, Good, Look, Looker, unreadable
 from daemon.lookout import Lookout
 from daemon.pauses import Pauses
@@ -367,7 +368,8 @@ class Intake:
 
     async def _control(self, file: str) -> None:
         stem, _, verb = file.rpartition(".")
-        name = stem if stem.endswith((".json", ".jsonl")) else stem + ".json"
+        named = stem.endswith((".json", ".jsonl")) or parent_of(stem)[1]
+        name = stem if named else stem + ".json"
         if name in self._resting or await self._is_undecided(name):
             self.lookout.hints.tell(name)  # before all others
             self._later(file, 2 * _SOON)

@@ -14,7 +14,7 @@ from daemon.longstrings import LONG, without_long_strings
 from daemon.requests import Door, Request, digest_of, echo
 from handlers.contract import Json
 
-_OWN = frozenset({"id", "labels"})
+_OWN = frozenset({"id", "labels", "vars"})
 """What a batch says of itself, and not for its items."""
 
 

@@ -131,6 +131,19 @@ class Job(NamedTuple):
         return self.task == BATCH
 
 
+def item_name(batch: str, number: int) -> str:
+    """What an item is called: the name of its batch, and its number there."""
+    return f"{batch}#{number}"
+
+
+def parent_of(name: str) -> tuple[str, int]:
+    """The batch and the number that the name of an item says; 0 where it is no item's."""
+    batch, _, number = name.rpartition("#")
+    if not batch.endswith((".json", ".jsonl")) or not (number.isascii() and number.isdigit()):
+        return name, 0
+    return batch, int(number[:18])
+
+
 def evolve(job: Job | None, recorded: Recorded) -> Job | None:
     """A job after one more event of its stream.
 

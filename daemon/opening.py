@@ -57,7 +57,6 @@ class Options(Protocol):
     """How a batch is to be run."""
 
     continue_on_error: bool
-    summary_out: str | None
     contact_sheet: bool
 
 

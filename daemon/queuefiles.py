@@ -1,8 +1,8 @@
 """Queue files: which lines of `queue.jsonl` are new. Reads, and changes nothing.
 
 A queue may grow, be rewritten or be dropped again. A line is known by its content and by how often
-it stands there, so what counts is what is there beyond what was taken before. Where the file still
-begins with all that was read of it, everything behind that is new and nothing is compared.
+it stands there, so what counts is what is there beyond what was ever taken. Where the file still
+begins with all of that, everything behind it is new and nothing has to be compared.
 
 New lines come in pieces, each small enough for memory, so that the first ones run while later ones
 are read. In a piece stands before each line its number in the file, and a tab.
@@ -35,6 +35,7 @@ class Taken(NamedTuple):
         size: bytes of its file, up to the end of the last line that was read.
         prefix: their SHA-256.
         in_file: lines in them.
+        total: lines that were ever taken.
         end: what they say of the queue's end, as `end_of` reads it.
         pieces: all that was ever taken, as pieces; read only where the file was rewritten.
     """
@@ -42,6 +43,7 @@ class Taken(NamedTuple):
     size: int
     prefix: str
     in_file: int
+    total: int
     end: Mapping[str, int] | None
     pieces: Callable[[], Iterable[bytes]]
 
@@ -134,7 +136,7 @@ class QueueFile:
         self._end: Mapping[str, int] | None = None
         self.done = False
         self._begin()
-        if taken is not None and taken.size and not self._skip(taken):
+        if taken is not None and taken.total and not self._skip(taken):
             self._begin()
             for piece in taken.pieces():
                 self._before.update(_identity(line) for _, line in lines_of(piece))
@@ -157,18 +159,25 @@ class QueueFile:
         self._line = bytearray()  # begun, and not ended yet
 
     def _skip(self, taken: Taken) -> bool:
-        """Go on behind what was taken, if the file still begins with it."""
-        left = taken.size
+        """Go on behind what was taken, if the file still begins with all of it."""
+        if taken.in_file < taken.total:  # some of it is gone, and may come back
+            return False
+        left, block = taken.size, b""
         while left and (block := self._read(min(left, _BLOCK))):
             self._all.update(block)
             self._number += block.count(b"\n")
             left -= len(block)
         self._size, self._prefix = self._place, self._all.hexdigest()
-        if left or self._prefix != taken.prefix:
+        if left or self._prefix != taken.prefix or self._is_within_a_line(block):
             return False
         self._known = self._in_file = taken.in_file
         self._end = taken.end
         return True
+
+    def _is_within_a_line(self, block: bytes) -> bool:
+        """Whether the last line that was taken had no end, and has become longer since."""
+        ahead = os.pread(self._descriptor, 1, self._place)
+        return not block.endswith(b"\n") and ahead not in (b"", b"\n", b"\r")
 
     def _read(self, size: int) -> bytes:
         left = self._judged.st_size - self._place

@@ -121,7 +121,8 @@ class Queues:
             return None
         expected = {"count": batch.expected} if batch.expected is not None else {}
         end: Mapping[str, int] | None = {"end": True, **expected} if batch.end else None
-        return Taken(batch.size, batch.prefix, batch.in_file, end, lambda: self._pieces(batch))
+        taken = batch.size, batch.prefix, batch.in_file, batch.total
+        return Taken(*taken, end, lambda: self._pieces(batch))
 
     def _pieces(self, batch: Batch) -> Iterator[bytes]:
         for chunk in batch.chunks:

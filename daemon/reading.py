@@ -71,7 +71,9 @@ class Reading:
             UsageError: there is none.
         """
         state = self.state
-        job = state.jobs.get(wanted)
+        job = state.jobs.get(wanted) or state.item_named(wanted)
+        if job is not None and job.batch is not None:
+            return job.name, Drop("", None, job.id, job.first)
         for name in (wanted, f"{wanted}.json", job.name if job is not None else ""):
             drop = state.newest(name)
             if drop is not None:

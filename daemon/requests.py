@@ -9,7 +9,7 @@ import difflib
 import hashlib
 import json
 import posixpath
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import PurePosixPath
@@ -54,6 +54,8 @@ class Request(NamedTuple):
     """The whole object, as it was dropped."""
     folder: str | None = None
     """Where to save, relative to the output root; None for the folder of each kind."""
+    summary: str | None = None
+    """Of a batch: where its result is wanted as well, relative to the output root."""
 
 
 # ---------------------------------------------------------------- the door
@@ -67,11 +69,13 @@ class Door:
         handlers: the tasks this installation can do.
         root: what paths in requests are relative to.
         output: the output root, which `out_dir` must lie inside.
+        fill: fills the names in that `vars` gives; raises ValueError where too much comes of it.
     """
 
     handlers: Mapping[str, Handler]
     root: PurePosixPath
     output: PurePosixPath
+    fill: Callable[[Mapping[str, Json]], Mapping[str, Json]] = dict
 
     def parse(self, data: bytes) -> Request:
         """Judge the bytes of a dropped file.
@@ -93,7 +97,17 @@ class Door:
             raise BadRequest("invalid_request", f"a request is an object, not {_kind(value)}")
         task = self._task(value)
         handler = self.handlers[task]
-        return _Validation(value, task, handler, self).request()
+        filled = value if task == BATCH or not value.get("vars") else self._filled(value)
+        return _Validation(filled, task, handler, self).request(value)
+
+    def _filled(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
+        """A request with its names filled in; it is recorded as it was dropped."""
+        if not isinstance(value["vars"], dict):
+            return value
+        try:
+            return {**self.fill(value), "vars": value["vars"]}
+        except ValueError as error:
+            raise BadRequest("limit_exceeded", str(error), [Fault("/vars", str(error))]) from None
 
     def _task(self, value: Mapping[str, Json]) -> str:
         given = value.get("task")
@@ -191,16 +205,18 @@ class _Validation:
     typed: dict[str, str] = field(default_factory=dict)
     """Field -> how the caller spelled it."""
 
-    def request(self) -> Request:
+    def request(self, dropped: Mapping[str, Json]) -> Request:
+        """The request; `dropped` is what it was before its names were filled in."""
         shared, own = self._sorted()
         envelope = self._model(Envelope, shared)
         fields = self._model(self.handler.request, own)
         out_dir = shared.get("out_dir")  # judged whatever else of the envelope is wrong
-        folder = self._folder(out_dir) if isinstance(out_dir, str) and out_dir else None
+        folder = self._within("out_dir", out_dir)
+        summary = self._within("summary_out", own.get("summary_out"))
         if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
             raise _refusal(self.faults[:MAX_FAULTS])
-        raw = compacted(self.value) if self.task == BATCH else self.value
-        return Request(self.task, envelope, fields, raw, folder)
+        raw = compacted(dropped) if self.task == BATCH else dropped
+        return Request(self.task, envelope, fields, raw, folder, summary)
 
     def _sorted(self) -> tuple[dict[str, Json], dict[str, Json]]:
         """The object under its fields' own names, the envelope's and the task's apart; what is not
@@ -268,16 +284,18 @@ class _Validation:
         names = _names_of(self.handler.request)
         return [*names.shared, *names.own]
 
-    def _folder(self, out_dir: str) -> str | None:
-        """`out_dir` relative to the output root; lexically, as links are judged when it is used."""
+    def _within(self, field: str, path: Json) -> str | None:
+        """A path relative to the output root; lexically, as links are judged when it is used."""
+        if not isinstance(path, str) or not path:
+            return None
         root, output = str(self.door.root), str(self.door.output)
-        wanted = posixpath.normpath(posixpath.join(root, out_dir))
-        if "\0" in out_dir or (wanted != output and not wanted.startswith(output + "/")):
+        wanted = posixpath.normpath(posixpath.join(root, path))
+        if "\0" in path or (wanted != output and not wanted.startswith(output + "/")):
             shown = posixpath.relpath(output, root) if output.startswith(root) else output
-            self._fault("out_dir", f"must lie inside {shown}/")
+            self._fault(field, f"must lie inside {shown}/")
             return None
         if any(len(part.encode()) > 255 for part in wanted.split("/")):
-            self._fault("out_dir", "a folder's name is longer than 255 bytes")
+            self._fault(field, "a name in it is longer than 255 bytes")
             return None
         return wanted[len(output) + 1 :]
 

@@ -76,6 +76,8 @@ def build(name: str, drop: Drop, ending: Recorded, get: Get) -> dict[str, Json]:
             return _ended(name, drop.request_sha256, ending, event, _STATUS[event.TYPE])
         case RequestRejected() as event:
             return _rejected(name, ending, event)
+        case ItemRejected() as event:
+            return _item_rejected(name, ending, event)
     raise DarkroomError(f"event {ending.sequence} ends no job and rejects no request")
 
 

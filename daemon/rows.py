@@ -20,7 +20,7 @@ from daemon.batching import Batcher
 from daemon.eventlog import EventLog
 from daemon.events import ItemRejected, JobAccepted, JobEnded, Recorded
 from daemon.files import append_beneath, fitted, status_beneath, text_to_name, write_all
-from daemon.jobs import Job
+from daemon.jobs import Job, parent_of
 from daemon.queuefiles import QUEUE
 from daemon.results import row
 from daemon.state import State
@@ -198,5 +198,5 @@ def _last_row(descriptor: int) -> int | None:
 
 def _queue_of(name: str) -> str | None:
     """The queue that an item's name says it is of; None where it is of no queue."""
-    queue, _, number = name.rpartition("#")
-    return queue if queue.endswith(QUEUE) and number.isdigit() else None
+    batch, number = parent_of(name)
+    return batch if number and batch.endswith(QUEUE) else None

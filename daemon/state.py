@@ -32,7 +32,7 @@ from daemon.events import (
     RequestRejected,
     ResultEmitted,
 )
-from daemon.jobs import Job, evolve
+from daemon.jobs import Job, evolve, parent_of
 
 
 class Drop(NamedTuple):
@@ -252,7 +252,8 @@ class State:
         key = sha256 if event.content_sha256 == sha256 else event.content_sha256
         self._drop(recorded, Drop(key, sha256, job_id, self.sequence))
 
-    def _item_rejected(self, _: Recorded, event: ItemRejected) -> None:
+    def _item_rejected(self, recorded: Recorded, event: ItemRejected) -> None:
+        self.open_jobs.pop(recorded.job or "", None)
         self._keep(event.blobs.values())
 
     def _opened(self, recorded: Recorded, event: BatchOpened) -> None:
@@ -263,6 +264,8 @@ class State:
     def _extended(self, recorded: Recorded, event: QueueExtended) -> None:
         """Of a queue only the newest state of its file is known: it may grow ten thousand times."""
         job_id, name = recorded.job or "", recorded.subject or ""
+        if self.jobs.get(job_id) is None:
+            return
         self._keep([event.blob] if event.blob is not None else [])
         self._set_batch(extended(self.batches.get(job_id), job_id, self.sequence, event))
         self.open_jobs[job_id] = None
@@ -364,6 +367,13 @@ class State:
         found = {job.id: job for job in self._archive.items(batch_id)}
         found |= {job_id: self.jobs[job_id] for job_id in self._items.get(batch_id, {}).values()}
         return sorted(found.values(), key=lambda job: job.item)
+
+    def item_named(self, name: str) -> Job | None:
+        """The item with a name as `queue.jsonl#17`, of the newest batch of that name."""
+        parent, number = parent_of(name)
+        newest = self.newest(parent) if number else None
+        job_id = self.item(newest.job, number) if newest is not None and newest.job else None
+        return self.jobs.get(job_id) if job_id else None
 
     def item(self, batch_id: str, wanted: int | str) -> str | None:
         """The job of an item of a batch, by its number or by its id; None where there is none."""

@@ -22,6 +22,7 @@ from daemon.errors import Problem
 from daemon.events import (
     BY_TYPE,
     Event,
+    ItemRejected,
     JobAccepted,
     JobEnded,
     JobFailed,
@@ -206,6 +207,10 @@ _BY_FIELD: Mapping[str, st.SearchStrategy[Any]] = {
     "answered_by": st.sampled_from(["J1", "J2", "J3"]),
     "request_id": st.none() | st.sampled_from(["id1", "id2"]),
     "answers": st.integers(0, 20),
+    "status": st.sampled_from(["succeeded", "partial", "failed", "cancelled"]),
+    "batch": st.none() | st.sampled_from(["J1", "J2", "J3"]),
+    "item": st.integers(1, 3),
+    "item_id": st.none() | st.sampled_from(["cat", "dog"]),
     "attempt": st.integers(1, 3),
     "number": st.integers(1, 9),
     "artifact": st.just(ARTIFACT),
@@ -221,6 +226,9 @@ _BY_KIND: Mapping[str, st.SearchStrategy[Any]] = {
     "Mapping[str, Json]": OBJECTS,
     "Mapping[str, Json] | None": st.none() | OBJECTS,
     "Mapping[str, str]": st.dictionaries(TEXTS, TEXTS, max_size=3),
+    "Sequence[int]": st.lists(st.integers(0, 2**40), max_size=3),
+    "Json": JSON,
+    "int | None": st.none() | st.integers(0, 9),
     "Sequence[str]": st.lists(TEXTS, max_size=3),
     "Sequence[Mapping[str, Json]]": st.lists(OBJECTS, max_size=3),
 }
@@ -232,7 +240,7 @@ def events_of(kind: type[Event]) -> st.SearchStrategy[Event]:
         field.name: _BY_FIELD[field.name] if field.name in _BY_FIELD else _BY_KIND[str(field.type)]
         for field in dataclasses.fields(kind)
     }
-    if kind is JobRetrying:
+    if kind in (JobRetrying, ItemRejected):
         strategies["error"] = ERRORS
     return st.builds(kind, **strategies)
 

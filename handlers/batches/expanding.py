@@ -90,10 +90,10 @@ def _expanded(
             index += 1
             if index > most:
                 raise TooManyItems(f"more than {most:,} items come of it, which is the most")
-            yield _item(index, entry, combination, shared)
+            yield item_of(index, entry, combination, shared)
 
 
-def _item(index: int, entry: Entry, combination: Combination, shared: dict[str, Json]) -> Item:
+def item_of(index: int, entry: Entry, combination: Combination, shared: dict[str, Json]) -> Item:
     """One item, or what is wrong with it."""
     if entry.value is None:
         return Item(index, None, entry.fault, entry.line)

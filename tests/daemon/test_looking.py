@@ -123,7 +123,7 @@ def test_no_beginning_of_a_request_is_taken(tmp_path_factory: Any, cut: int) -> 
 
 @pytest.mark.parametrize(
     ("value", "code"),
-    [({}, "invalid_request"), ([], "not_supported"), ({"task": "zzz"}, "unknown_task")],
+    [({}, "invalid_request"), (7, "invalid_request"), ({"task": "zzz"}, "unknown_task")],
 )
 def test_a_whole_value_that_is_no_request_is_refused_at_once(
     looker: Looker, inbox: Path, value: Any, code: str
@@ -159,12 +159,6 @@ def test_labels_that_are_no_good_are_not_said_back(inbox: Path, value: Any) -> N
 def test_a_task_that_nobody_knows_is_not_said_back(looker: Looker, inbox: Path, task: Any) -> None:
     drop(inbox, "a.json", {"task": task})
     assert bad(looker, "a.json").task is None
-
-
-def test_a_queue_is_told_as_not_supported_yet(looker: Looker, inbox: Path) -> None:
-    drop(inbox, "a.jsonl", b'{"prompt":"x"}\n')
-    look = bad(looker, "a.jsonl")
-    assert (look.problem.code, look.whole) == ("not_supported", True)
 
 
 # ---------------------------------------------------------------- unreadable ones

@@ -134,8 +134,22 @@ def test_other_texts_for_a_boolean_are_refused_where_only_a_boolean_will_do() ->
 
 
 @pytest.mark.parametrize("value", [[], [GOOD], [1]])
-def test_a_list_is_told_as_not_supported_yet(value: Any) -> None:
-    assert refused(value).code == "not_supported"
+def test_a_list_is_a_batch_that_goes_on_after_a_failure(value: Any) -> None:
+    request = DOOR.validate(value)
+    assert request.task == "generate_batch_media"
+    assert request.raw == {
+        "task": "generate_batch_media",
+        "items": value,
+        "continue_on_error": True,
+    }
+
+
+def test_a_long_list_of_items_is_text_which_goes_to_a_blob_and_means_the_same() -> None:
+    items = [{"prompt": f"number {number}"} for number in range(1000)]
+    request = DOOR.validate(items)
+    assert isinstance(request.raw["items"], str)
+    assert json.loads(request.raw["items"]) == items
+    assert DOOR.validate(request.raw).fields == request.fields
 
 
 @pytest.mark.parametrize(
@@ -582,7 +596,7 @@ def test_any_json_value_is_a_request_or_refused_and_nothing_worse(value: Any) ->
     except BadRequest as error:
         assert_in_form(error.problem)
         return
-    assert request.raw is value
+    assert request.raw is value or request.task == "generate_batch_media"
     assert DOOR.validate(json.loads(json.dumps(value))).fields == request.fields
 
 

@@ -51,6 +51,10 @@ REJECTED = RequestRejected("c1", None, "generate_image", {"l": 1}, problem("inva
 DROP = Drop("c1", "sha", "J1", 2)
 
 
+def get(_: int) -> Recorded:
+    raise KeyError
+
+
 def ending(event: Event, sequence: int = 9) -> Recorded:
     return Recorded(sequence, "01K", EPOCH, "a.json", "J1", event)
 
@@ -68,7 +72,7 @@ def ending(event: Event, sequence: int = 9) -> Recorded:
     ],
 )
 def test_every_field_is_always_there_in_one_order(event: Event, status: str) -> None:
-    result = build("a.json", DROP, ending(event))
+    result = build("a.json", DROP, ending(event), get)
     assert list(result) == FIELDS
     assert result["status"] == status
     assert result["ok"] is (status == "succeeded")
@@ -85,7 +89,7 @@ def test_a_result_tells_what_the_end_told() -> None:
         attempts=2,
         first=2,
     )
-    assert build("a.json", DROP, ending(event)) == {
+    assert build("a.json", DROP, ending(event), get) == {
         "schema": "darkroom.result/1",
         "status": "succeeded",
         "ok": True,
@@ -111,14 +115,14 @@ def test_a_result_tells_what_the_end_told() -> None:
 def test_a_result_names_the_request_and_the_bytes_that_it_answers() -> None:
     """One job may answer several names, each with bytes of its own."""
     event = ended(JobSucceeded)
-    one = build("a.json", Drop("c1", "sha 1", "J1", 2), ending(event))
-    other = build("b.json", Drop("c2", "sha 2", "J1", 5), ending(event))
+    one = build("a.json", Drop("c1", "sha 1", "J1", 2), ending(event), get)
+    other = build("b.json", Drop("c2", "sha 2", "J1", 5), ending(event), get)
     assert (one["request"], one["request_sha256"]) == ("a.json", "sha 1")
     assert (other["request"], other["request_sha256"]) == ("b.json", "sha 2")
 
 
 def test_a_rejection_has_no_job_and_no_attempt() -> None:
-    result = build("a.json", Drop("c1", None, None, 9), ending(REJECTED))
+    result = build("a.json", Drop("c1", None, None, 9), ending(REJECTED), get)
     assert (result["job"], result["attempts"], result["accepted_at"]) == (None, 0, None)
     assert result["events"] == {"first": 9, "last": 9}
     assert (result["task"], result["labels"]) == ("generate_image", {"l": 1})
@@ -127,7 +131,7 @@ def test_a_rejection_has_no_job_and_no_attempt() -> None:
 
 def test_an_event_that_ends_nothing_has_no_result() -> None:
     with pytest.raises(DarkroomError):
-        build("a.json", DROP, ending(JobStarted(1, 1)))
+        build("a.json", DROP, ending(JobStarted(1, 1)), get)
 
 
 @pytest.mark.parametrize("kind", [JobSucceeded, JobFailed, JobCancelled, RequestRejected])
@@ -138,8 +142,8 @@ def test_a_result_built_from_the_log_is_the_same_to_the_byte(
 ) -> None:
     recorded = ending(data.draw(events_of(kind)))
     line, _ = encode(recorded, "/darkroom/x", NO_HASH)
-    fresh = render(build("a.json", DROP, recorded))
-    rebuilt = render(build("a.json", DROP, decode(line, "x:1")[0]))
+    fresh = render(build("a.json", DROP, recorded, get))
+    rebuilt = render(build("a.json", DROP, decode(line, "x:1")[0], get))
     assert fresh == rebuilt
     assert json.loads(fresh)["events"]["last"] == 9
     assert fresh.endswith(b"}\n")
@@ -195,7 +199,9 @@ def inbox(tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(inbox: Path) -> ResultFolder:
     events: dict[int, Event] = {9: ended(JobSucceeded), 10: REJECTED, 11: JobStarted(1, 1)}
-    return ResultFolder(inbox, inbox.parent / "staging", lambda n: ending(events[n], n))
+    return ResultFolder(
+        inbox, inbox.parent / "staging", inbox.parent / "tmp", lambda n: ending(events[n], n)
+    )
 
 
 def put(name: str = "a.json", answers: int = 9, *, unless_whole: bool = True) -> Put:
