@@ -1,7 +1,8 @@
 """The tasks: every module here is one, named like it, but for what darkroom is agreed upon with:
 `contract` (handlers) and `wire` (providers). They know media, not jobs.
 
-`media/` holds what they share, `providers/` those who answer their calls.
+`media/` holds what they share, `batches/` what makes items of a batch, `providers/` those who
+answer their calls.
 """
 
 from __future__ import annotations

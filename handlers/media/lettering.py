@@ -162,6 +162,13 @@ def _broken(face: Face, words: list[str], measure: float) -> list[str]:
     return lines
 
 
+def lines_of(face: Face, text: str, measure: float, most: int) -> tuple[str, ...]:
+    """`text` in at most `most` lines, none wider than `measure` pixels; an ellipsis ends it where
+    it is longer."""
+    words = readable(text).split()
+    return tuple(_broken(face, _shortened(face, words, measure, most), measure)) if words else ()
+
+
 def _balanced(face: Face, words: list[str], measure: float) -> tuple[str, ...]:
     """As few lines as `measure` allows, of widths as equal as possible: it leaves no orphans."""
     lines = _broken(face, words, measure)
