@@ -11,7 +11,7 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -55,6 +55,7 @@ from daemon.rows import Rows
 from daemon.runner import Runner
 from daemon.services import Services
 from daemon.settings import Settings
+from daemon.sheets import Cell, Draw, Sheets
 from daemon.state import State
 from daemon.viewing import ClipSense, Viewer
 from handlers.contract import Handler
@@ -223,7 +224,9 @@ class App:
         )
         expansion = _expansion(settings)
         opening = Opening(settings, log, blobs, recall, services.inputs, acceptor, expansion)
-        batches = Batches(log, state, recall, door, acceptor, opening, Closing(state, recall, rows))
+        sheets = Sheets(settings.root, log, gallery, services.workbench, _sheet_maker(settings))
+        closing = Closing(state, recall, rows, sheets, expansion.options)
+        batches = Batches(log, state, recall, door, acceptor, opening, closing)
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)
@@ -378,6 +381,18 @@ def _expansion(settings: Settings) -> Expansion:
     from daemon.expansion import Manifests
 
     return Manifests(settings.max_batch_items)
+
+
+def _sheet_maker(settings: Settings) -> Draw:
+    """What draws contact sheets, under this daemon's limits."""
+
+    def draw(cells: Iterable[Cell], count: int) -> bytes:
+        from handlers.media.contactsheet import Card, contact_sheet
+
+        cards = (Card(*cell) for cell in cells)
+        return contact_sheet(cards, count, max_pixels=settings.max_pixels)
+
+    return draw
 
 
 def _network(settings: Settings) -> Network:

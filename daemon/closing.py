@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from daemon.batch import Batch
 from daemon.decisions import EndBatch, Run
 from daemon.errors import Problem
 from daemon.jobs import Job
+from daemon.opening import Options
 from daemon.recall import Recall
+from daemon.requests import Request
 from daemon.rows import Rows
+from daemon.sheets import Sheets
 from daemon.state import State
-from handlers.contract import ErrorCode, Json
+from handlers.contract import ErrorCode, HandlerError, Json, TaskRequest
 
 _CANCELLED = Problem(
     "cancelled",
@@ -32,12 +35,23 @@ class Closing:
         state: where their items stand.
         recall: has the requests of batches.
         rows: what is told of the items of queues.
+        sheets: who draws contact sheets.
+        options: how a batch is to be run, by its fields.
     """
 
-    def __init__(self, state: State, recall: Recall, rows: Rows) -> None:
+    def __init__(
+        self,
+        state: State,
+        recall: Recall,
+        rows: Rows,
+        sheets: Sheets,
+        options: Callable[[TaskRequest], Options],
+    ) -> None:
         self._state = state
         self._recall = recall
         self._rows = rows
+        self._sheets = sheets
+        self._options = options
 
     def catch_up(self, job: Job) -> None:
         """After a start: add what the rows of an open queue lack."""
@@ -47,23 +61,31 @@ class Closing:
 
     async def command(self, job: Job, batch: Batch) -> EndBatch:
         """What ends a batch. The rows of a queue are in their file by then."""
-        items: Sequence[Job] = ()
-        summary: str | None = None
         if batch.is_queue:
             await self._rows.flush(job.name)
-        else:
-            items = self._state.items(job.id)
-            summary = (await self._recall.request(job)).summary
-        status, problem = _outcome(job, batch)
-        return EndBatch(
-            job.id,
-            Run(warnings=list(_warnings(batch))),
-            status,
-            _counts(batch),
-            [item.last for item in items],
-            summary,
-            problem,
-        )
+            return _end(job, batch, Run(warnings=_warnings(batch)))
+        request, items = await self._recall.request(job), self._state.items(job.id)
+        run = Run(warnings=_warnings(batch))
+        if self._options(request.fields).contact_sheet and items and not request.envelope.dry_run:
+            run = await self._with_sheet(run, job, items, request)
+        ends = [item.last for item in items]
+        return _end(job, batch, run)._replace(items=ends, summary=request.summary)
+
+    async def _with_sheet(self, run: Run, job: Job, items: Sequence[Job], request: Request) -> Run:
+        """The batch with a picture of all that it made; without it, and a warning, where it cannot
+        be saved."""
+        try:
+            prefix = request.envelope.prefix
+            sheet = await self._sheets.saved(job, items, request.folder, prefix)
+        except HandlerError as error:
+            warning = f"the contact sheet cannot be saved: {error.message}"
+            return run._replace(warnings=[*run.warnings, warning])
+        return run._replace(artifacts=[sheet.to_json()])
+
+
+def _end(job: Job, batch: Batch, run: Run) -> EndBatch:
+    status, problem = _outcome(job, batch)
+    return EndBatch(job.id, run, status, _counts(batch), (), problem=problem)
 
 
 def _outcome(job: Job, batch: Batch) -> tuple[str, Problem | None]:

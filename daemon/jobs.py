@@ -271,9 +271,11 @@ def _ended(job: Job, sequence: int, event: JobEnded) -> _Change:
     return {**change, "hold": answered, "inputs": ()}
 
 
-def _batch_ended(_: Job, sequence: int, event: BatchEnded) -> _Change:
+def _batch_ended(job: Job, sequence: int, event: BatchEnded) -> _Change:
     error = event.error["code"] if event.error is not None else None
-    return {"status": event.status, "last": sequence, "error": error, "due": None}
+    number = job.number + len(event.artifacts)
+    change: _Change = {"status": event.status, "last": sequence, "error": error, "due": None}
+    return {**change, "number": number, "number_before": number}
 
 
 def _read(job: Job, sequence: int, event: InputRead) -> _Change:
