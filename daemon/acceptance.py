@@ -12,6 +12,7 @@ from daemon.deadlines import deadline_of, start_of
 from daemon.disk import Disk
 from daemon.errors import LogFull
 from daemon.events import Event, ItemRejected, JobAccepted
+from daemon.jobs import BATCH
 from daemon.requests import Request, body_digest
 from daemon.roster import Roster
 from handlers.contract import HandlerError, Json
@@ -67,8 +68,7 @@ class Acceptor:
             request_sha256=digests[0],
             content_sha256=digests[1],
             task=request.task,
-            provider=next(iter(envelope.providers), None)
-            or self._roster.default(request.fields.makes),
+            provider=self._provider(request),
             request_id=envelope.id if sent else None,
             body_sha256=body_digest(request.raw) if sent else None,
             request=raw,
@@ -81,6 +81,13 @@ class Acceptor:
             item=place.item if place is not None else 0,
             item_id=envelope.id if place is not None else None,
         )
+
+    def _provider(self, request: Request) -> str:
+        """Who is asked first; nobody for a batch itself."""
+        if request.task == BATCH:
+            return ""
+        named = next(iter(request.envelope.providers), None)
+        return named or self._roster.default(request.fields.makes)
 
     async def stored(self, long: Mapping[str, str]) -> dict[str, str]:
         """Make long strings durable, and lease them.

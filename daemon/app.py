@@ -226,7 +226,7 @@ class App:
         opening = Opening(settings, log, blobs, recall, services.inputs, acceptor, expansion)
         sheets = Sheets(settings.root, log, gallery, services.workbench, _sheet_maker(settings))
         closing = Closing(state, recall, rows, sheets, expansion.options)
-        batches = Batches(log, state, recall, door, acceptor, opening, closing)
+        batches = Batches(log, state, recall, door, acceptor, opening, closing, runner.is_running)
         self._intake, self._runner = intake, runner
         if archivist is not None:
             intake.restore(archivist.seen(), told)

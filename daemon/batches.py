@@ -8,7 +8,7 @@ how many items it has), admits items, cancels or retries them, ends it, or waits
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -74,6 +74,7 @@ class Batches:
         acceptor: makes jobs of them.
         opening: finds out what a batch is made of.
         closing: says what one came to.
+        is_running: whether a job has begun.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Batches:
         acceptor: Acceptor,
         opening: Opening,
         closing: Closing,
+        is_running: Callable[[str], bool],
     ) -> None:
         self._log = log
         self._state = state
@@ -93,6 +95,7 @@ class Batches:
         self._acceptor = acceptor
         self._opening = opening
         self._closing = closing
+        self._is_running = is_running
         self._feeds: dict[str, _Feed] = {}
 
     # ------------------------------------------------------------ following the log
@@ -295,7 +298,7 @@ class Batches:
         not begun."""
         items = [item for item in self._state.items(job.id) if not item.ended]
         if not job.cancelling:
-            items = [item for item in items if item.status == "waiting"]
+            items = [one for one in items if not (one.runs or self._is_running(one.id))]
         await self._decide_all([Cancel(item.id) for item in items])
         feed.swept = True
 

@@ -160,7 +160,8 @@ class Queues:
         known = newest is not None and newest.job is not None
         if piece.whole is None:
             return not piece.lines
-        return known and newest is not None and newest.request_sha256 == piece.whole
+        same = known and newest is not None and newest.request_sha256 == piece.whole
+        return same and not piece.lines
 
     async def _extend(self, name: str, piece: Piece) -> None:
         """Write a piece into the log.

@@ -24,6 +24,7 @@ from daemon.endings import Teller
 from daemon.errors import Conflict, LogFull
 from daemon.events import (
     JobAccepted,
+    JobCancelled,
     JobCancelRequested,
     JobRetrying,
     JobRetryRequested,
@@ -114,6 +115,10 @@ class Runner:
             return None
         return jobs
 
+    def is_running(self, job_id: str) -> bool:
+        """Whether a job has begun, although the log may not say so yet."""
+        return job_id in self._tasks
+
     def wake(self) -> None:
         """Look again whether a job can start."""
         self._woken.set()
@@ -132,6 +137,8 @@ class Runner:
                 self._desk.leave(job.id)
                 self._deadlines.drop(job.id)
                 self._recall.forget(job.id)
+                if isinstance(recorded.event, JobCancelled) and job.id in self._tasks:
+                    self._interrupt(job.id)  # it had begun, and had nothing to say yet
             elif job.id in self._tasks:
                 if job.cancelling:
                     self._interrupt(job.id)
