@@ -24,7 +24,7 @@ from handlers.contract import ClipDescription
 from handlers.media.clips import Limits, describe_clip
 from handlers.media.posters import poster_of
 from tests.story.paid_victim import KEY
-from tests.story.victim import FOUND, begin, live, main, spawn
+from tests.story.victim import FOUND, begin, live, spawn
 
 LIMITS = Limits(40_000_000, 600.0, 36_000)
 
@@ -90,7 +90,3 @@ def serve(root: str, line: int, arguments: dict[str, Any]) -> None:
     daemon.segments.write_all = dying(death, daemon.segments.write_all)
     Prober.probe = probed  # type: ignore[method-assign]
     live(path, FOUND, poll_seconds=0.01, poll_seconds_max=0.03, **arguments)
-
-
-if __name__ == "__main__":
-    main(serve)
