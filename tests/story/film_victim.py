@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,6 +28,9 @@ from tests.story.paid_victim import KEY
 from tests.story.victim import FOUND, begin, live, spawn
 
 LIMITS = Limits(40_000_000, 600.0, 36_000)
+HELD = 0.04
+"""Seconds that a slow disk takes over the line of which half is written: whoever does not wait for
+an event to be durable goes on meanwhile, and is found out."""
 
 
 class Death(NamedTuple):
@@ -56,7 +60,11 @@ def dying(death: Death, write: Callable[[int, bytes], None]) -> Callable[[int, b
         for line in data.splitlines(keepends=True):
             passed += death.kind in ("", kind_of(line))
             if passed == death.line:
-                write(file, data[: written + (len(line) // 2 if death.torn else len(line))])
+                if death.torn:
+                    write(file, data[: written + len(line) // 2])
+                    time.sleep(HELD)
+                else:
+                    write(file, data[: written + len(line)])
                 os.kill(os.getpid(), signal.SIGKILL)
             written += len(line)
         write(file, data)
