@@ -28,7 +28,7 @@ from tests.story.paid_victim import KEY
 from tests.story.victim import FOUND, begin, live, spawn
 
 LIMITS = Limits(40_000_000, 600.0, 36_000)
-HELD = 0.04
+HELD = 0.1
 """Seconds that a slow disk takes over the line of which half is written: whoever does not wait for
 an event to be durable goes on meanwhile, and is found out."""
 

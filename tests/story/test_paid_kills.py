@@ -140,7 +140,7 @@ def boundaries(kind: str, root: Path) -> list[str]:
     return tally(root)
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["image", pytest.param("film", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_a_kill_at_every_boundary_pays_nothing_twice_and_is_answered(
@@ -165,7 +165,7 @@ def test_so_does_one_at_every_boundary_until_the_pictures_are_here(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("kind", ["address", "film"])
 def test_kills_again_and_again_pay_nothing_twice_either(kind: str, tmp_path: Path) -> None:
     last = len(boundaries(kind, tmp_path / "undisturbed"))
