@@ -39,8 +39,8 @@ test: check  ## every check and every test
 test-slow: setup .venv/.bench  ## what takes longer than the suite may
 	$(BIN)/python -m pytest -m slow --timeout 1200
 
-kills: setup  ## daemons killed at random for some minutes: nothing lost, nothing paid twice
-	$(BIN)/python -m pytest -m slow --timeout 1200 tests/story -k kills
+kills: setup  ## daemons killed at every event, and at random for some minutes: nothing lost, nothing paid twice
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m slow --timeout 1200 tests/story -k kills
 
 bench: setup .venv/.bench  ## measure it beside a bare loop and huey; writes docs/performance.md
 	@$(BIN)/python -m tests.bench

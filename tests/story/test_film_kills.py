@@ -82,6 +82,7 @@ def test_kills_around_each_call_make_one_film_where_it_has_a_key_of_its_own(
 # ---------------------------------------------------------------- killed from outside
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(("count", "kills"), [(2, 1), pytest.param(20, 3, marks=SLOW)])
 def test_kills_of_a_daemon_while_all_films_are_waited_for(
     count: int, kills: int, tmp_path: Path
