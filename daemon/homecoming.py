@@ -22,8 +22,13 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
 
     Raises:
         HandlerError: nothing came home: the first failure, with all of them in its hints.
+        OSError: one could not be written. No other one is on its way any more by then.
     """
-    found = await asyncio.gather(*(_tried(medium, fetch) for medium in outcome.media))
+    fetching = (_here(medium, fetch) for medium in outcome.media)
+    found = await asyncio.gather(*fetching, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, HandlerError):
+            raise one
     home = tuple(one for one in found if isinstance(one, Medium))
     failed = [
         (medium, one)
@@ -42,13 +47,8 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
     )
 
 
-async def _tried(medium: Medium, fetch: Fetch) -> Medium | HandlerError:
-    if medium.url is None:
-        return medium
-    try:
-        return await fetch(medium)
-    except HandlerError as error:
-        return error
+async def _here(medium: Medium, fetch: Fetch) -> Medium:
+    return medium if medium.url is None else await fetch(medium)
 
 
 def _reference(medium: Medium, error: HandlerError) -> dict[str, Json]:

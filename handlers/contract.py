@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from mmap import mmap
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -18,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Json = Any
 """A parsed JSON value: None, bool, int, float, str, list or dict."""
+
+Held = bytes | mmap
+"""Bytes in memory, or in a file that is looked into as if they were: sliced, sought in, counted."""
 
 ErrorCode = Literal[
     # the request itself
@@ -295,6 +299,11 @@ class Context(Protocol):
             HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
                 `download_failed`, `dependency_failed`.
         """
+        ...
+
+    async def head(self, medium: Medium) -> bytes:
+        """The first bytes of a medium, as many as tell what it is: 64, or all where there are
+        fewer."""
         ...
 
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
