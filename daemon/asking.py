@@ -15,7 +15,7 @@ from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
 from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
-from daemon.homecoming import bring_home
+from daemon.homecoming import bring_home, left_there
 from daemon.journal import Journal, Taken, digest_of_call
 from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
@@ -183,6 +183,8 @@ class Asker:
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
             self.taken[step] = await self._recorder.accept(step, service, answer, warnings)
             return self.taken[step]
+        if not self._request.envelope.download:
+            answer = left_there(answer)
         seconds = clock.monotonic() - began
         return await self._recorder.record(step, seconds, answer, hold=provider.paid)
 
@@ -302,9 +304,11 @@ class Asker:
     async def _brought_home(
         self, service: Service, taken: Taken, outcome: Outcome, files: ExitStack
     ) -> Outcome:
-        """An outcome with its media; `files` closes those that are large. Addresses may live for
-        minutes only: where they are over, the provider is asked once more for what it took, and
-        names them anew."""
+        """An outcome with its media, unless they are to stay where they are; `files` closes those
+        that are large. Addresses may live for minutes only: where they are over, the provider is
+        asked once more for what it took, and names them anew."""
+        if not self._request.envelope.download:
+            return left_there(outcome)
         fetch = partial(self._fetch, service, files)
         try:
             return await bring_home(outcome, fetch)

@@ -1,4 +1,4 @@
-"""Bringing home what a provider has at an address of its own."""
+"""Bringing home what a provider has at an address of its own; or leaving it there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from dataclasses import replace
 
 from daemon.errors import may_pass
 from handlers.contract import HandlerError, Json, Medium, Outcome
+
+_CAME_ALONG = (
+    "download is false, but media came inside the provider's answer, and lie nowhere else: those "
+    "are saved"
+)
 
 Fetch = Callable[[Medium], Awaitable[Medium]]
 
@@ -44,6 +49,23 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
         media=home,
         references=(*outcome.references, *references),
         warnings=(*outcome.warnings, *warnings),
+    )
+
+
+def left_there(outcome: Outcome) -> Outcome:
+    """An outcome of which nothing is fetched: each address stands among its references, as the
+    provider gave it. What came inside the answer lies nowhere else, and stays what it was."""
+    here = tuple(medium for medium in outcome.media if medium.url is None)
+    references = (
+        {"reference": medium.url, "reason": "download is false"}
+        for medium in outcome.media
+        if medium.url is not None
+    )
+    return replace(
+        outcome,
+        media=here,
+        references=(*outcome.references, *references),
+        warnings=(*outcome.warnings, *([_CAME_ALONG] if here else [])),
     )
 
 

@@ -59,6 +59,11 @@ class Request(TaskRequest):
         None, description="What is wanted, where it holds both, or does not say."
     )
 
+    @property
+    def needs_download(self) -> str:
+        """It does nothing else."""
+        return "to fetch is all that this task does"
+
     def faults(self) -> Iterable[tuple[str, str]]:
         """One answer, in one way."""
         given = [name for name in _WAYS if getattr(self, name) is not None]
