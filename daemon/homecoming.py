@@ -26,7 +26,8 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
         fetch: brings one medium home.
 
     Raises:
-        HandlerError: nothing came home: the first failure, with all of them in its hints.
+        HandlerError: nothing came home: the first failure, with all of them in its hints; or
+            `disk_full`, of one: it can be had once there is room.
         OSError: one could not be written. No other one is on its way any more by then.
     """
     fetching = (_here(medium, fetch) for medium in outcome.media)
@@ -40,6 +41,9 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
         for medium, one in zip(outcome.media, found, strict=True)
         if isinstance(one, HandlerError)
     ]
+    for _, error in failed:
+        if error.code == "disk_full":
+            raise error
     if failed and not home:
         raise _nothing_came([error for _, error in failed])
     references = [_reference(medium, error) for medium, error in failed]

@@ -63,6 +63,12 @@ def test_what_no_further_try_brings_home_is_not_tried_again(lost: HandlerError) 
     assert caught.value.retryable is False
 
 
+def test_one_for_which_there_is_no_room_is_not_left_out() -> None:
+    with pytest.raises(HandlerError) as caught:
+        home(at("a", "b"), b=gone("disk_full"))
+    assert caught.value.code == "disk_full"
+
+
 def test_an_answer_without_media_has_nothing_to_bring() -> None:
     assert home(Outcome(model="m")) == Outcome(model="m")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -11,12 +12,14 @@ from typing import Any
 
 import pytest
 
+import daemon.staging as staging_module
 from tests.handlers.media.clipmaking import clip
 from tests.story.paid_victim import KEY, configure
+from tests.story.stage import Cast, play
 from tests.support import Daemon, Root, daemon, wait_until
 from tests.wire import faults
 from tests.wire.server import ProviderServer
-from tests.wire.talking import json_reply
+from tests.wire.talking import Reply, json_reply
 
 MEBIBYTE = 1 << 20
 ENV = {"PAPER_KEY": KEY, "DARKROOM_RETRY_SECONDS": "0.01"}
@@ -30,7 +33,7 @@ def long_clip(size: int) -> bytes:
 
 @pytest.fixture
 def server() -> Iterator[ProviderServer]:
-    with ProviderServer(key=KEY) as running:
+    with ProviderServer() as running:
         yield running
 
 
@@ -90,8 +93,8 @@ def test_what_is_cut_short_or_cancelled_leaves_no_file(
     tmp_path: Path, server: ProviderServer
 ) -> None:
     root, large = rooted(tmp_path, server), long_clip(4 * MEBIBYTE)
-    server.script(faults.reset_in_body(), at="/media/cut.mp4")
-    server.script(faults.hang_in_body(), at="/media/left.mp4")
+    server.script(faults.reset_in_body(Reply(200, large)), at="/media/cut.mp4")
+    server.script(faults.hang_in_body(Reply(200, large)), at="/media/left.mp4")
     with daemon(tmp_path, **ENV):
         film(root, server, "cut", large)
         assert saved(root, root.wait_result("cut.json")) == large
@@ -103,12 +106,37 @@ def test_what_is_cut_short_or_cancelled_leaves_no_file(
         wait_until(lambda: staging(root) == [], "it is gone")
 
 
+def test_a_disk_that_is_full_for_a_while_costs_an_attempt_and_no_money(
+    tmp_path: Path, server: ProviderServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, full = staging_module.write_all, [errno.ENOSPC]
+
+    def write_once_there_is_room(descriptor: int, data: bytes) -> None:
+        if full:
+            raise OSError(full.pop(), "no room")
+        write(descriptor, data)
+
+    monkeypatch.setattr(staging_module, "write_all", write_once_there_is_room)
+    folder = tmp_path / "coming"
+    folder.mkdir()
+    large = [long_clip(2 * MEBIBYTE), long_clip(3 * MEBIBYTE)]
+    data = [{"url": server.media(f"/media/{size}.mp4", one)} for size, one in enumerate(large)]
+    server.script(json_reply({"data": data}))
+    cast = Cast(network={"staging": folder, "max_media_bytes": 1 << 23})
+    end = play(tmp_path, server, cast, task="generate_video")
+    assert end.ok, end.end.error
+    assert (len(server.creates), len(end.retries)) == (1, 1)
+    assert end.first_error["code"] == "disk_full"
+    assert [one for one in end.files() if one in large] == large
+    assert os.listdir(folder) == []
+
+
 @pytest.mark.slow
 def test_after_a_crash_what_came_goes_and_all_of_it_is_fetched_again(
     tmp_path: Path, server: ProviderServer
 ) -> None:
     root, large = rooted(tmp_path, server), long_clip(4 * MEBIBYTE)
-    server.script(faults.hang_in_body(), at="/media/a.mp4")
+    server.script(faults.hang_in_body(Reply(200, large)), at="/media/a.mp4")
     victim = Daemon(tmp_path, **ENV)
     victim.wait_serving()
     film(root, server, "a", large)
