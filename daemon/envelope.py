@@ -160,6 +160,11 @@ class Envelope(BaseModel):
         le=MAX_DEADLINE,
         description="Seconds from its acceptance after which it is not wanted any more.",
     )
+    download: bool = Field(
+        True,
+        description="Whether media are brought home; if not, the result lists where the provider "
+        "has them.",
+    )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
         default_factory=dict, description="Anything of yours; echoed in events and the result."
@@ -179,7 +184,6 @@ class Envelope(BaseModel):
 
 NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
-        "download": (True, "way to leave media at the provider"),
         "vars": (None, "templating"),
         "after": (None, "dependencies between requests"),
     }

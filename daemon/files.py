@@ -214,6 +214,42 @@ def read_whole(base: Path, parts: tuple[str, ...], limit: int) -> tuple[bytes, S
 
 def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple[bytes, Signature]:
     """As `read_whole`, in a folder that is open, of a file whose status is known."""
+    descriptor = _opened_at(folder, name, judged, limit)
+    try:
+        data = _read_all(descriptor, judged.st_size)
+        signature = _still(descriptor, judged, len(data))
+    finally:
+        os.close(descriptor)
+    return data, signature
+
+
+def parts_at(
+    folder: int, name: str, judged: os.stat_result, limit: int, part: int
+) -> Iterator[bytes]:
+    """As `read_at`, in parts.
+
+    Args:
+        folder: a descriptor.
+        name: of the file.
+        judged: its status.
+        limit: bytes; of a larger file nothing is read.
+        part: bytes, at the most.
+
+    Raises:
+        OSError, Unreadable: as for `read_whole`; after the last part, where it changed meanwhile.
+    """
+    descriptor, size = _opened_at(folder, name, judged, limit), 0
+    try:
+        while size <= judged.st_size and (data := os.read(descriptor, part)):
+            size += len(data)
+            yield data
+        _still(descriptor, judged, size)
+    finally:
+        os.close(descriptor)
+
+
+def _opened_at(folder: int, name: str, judged: os.stat_result, limit: int) -> int:
+    """A descriptor of a file that may be read."""
     kind = _KINDS.get(stat.S_IFMT(judged.st_mode))
     if kind is not None:
         raise Unreadable(kind, 0, judged.st_mtime_ns)
@@ -221,20 +257,20 @@ def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple
         reason = f"larger than the limit of {limit} bytes"
         raise Unreadable(reason, judged.st_size, judged.st_mtime_ns, oversize=True)
     try:
-        descriptor = os.open(name, _FILE, dir_fd=folder)
+        return os.open(name, _FILE, dir_fd=folder)
     except FileNotFoundError:
         raise
     except OSError as error:
         reason = f"not readable: {os.strerror(error.errno or 0).lower()}"
         raise Unreadable(reason, judged.st_size, judged.st_mtime_ns) from None
-    try:
-        data = _read_all(descriptor, judged.st_size)
-        signature = signature_of(os.fstat(descriptor))
-    finally:
-        os.close(descriptor)
-    if signature != signature_of(judged) or len(data) != judged.st_size:
+
+
+def _still(descriptor: int, judged: os.stat_result, size: int) -> Signature:
+    """What a file looks like, of which so many bytes were read."""
+    signature = signature_of(os.fstat(descriptor))
+    if signature != signature_of(judged) or size != judged.st_size:
         raise BlockingIOError("it changed, or was replaced, while it was read")
-    return data, signature
+    return signature
 
 
 def _read_all(descriptor: int, size: int) -> bytes:
@@ -265,7 +301,7 @@ def write_file(path: Path | str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of it, in as many calls as the system wants."""
     written = os.write(descriptor, data)
     while written < len(data):

@@ -363,10 +363,35 @@ def test_a_field_of_a_later_version_is_refused_by_name_unless_it_holds_its_defau
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("download", 1), ("download", None), ("vars", False)],
+    [("download", 0), ("download", None), ("vars", False)],
 )
 def test_what_only_python_takes_for_the_default_is_not_it(name: str, value: Any) -> None:
     assert list(faults(**{name: value})) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("task", "more"),
+    [
+        ("edit_image", {"image": "a.png", "mask": "b.png", "keep_outside": True}),
+        ("mask_inpaint", {"image": "a.png", "regions": ["rect:0:0:1:1"], "keep_outside": True}),
+        ("outpaint_image", {"image": "a.png", "expand": 1, "keep_outside": True}),
+        ("object_select_edit", {"image": "a.png", "keep_outside": True}),
+        ("fetch_generated_media", {"url": "https://x.test/a.png"}),
+    ],
+)
+def test_what_works_on_media_that_come_back_cannot_leave_them_there(
+    task: str, more: dict[str, Any]
+) -> None:
+    wanted = {"task": task, **more} | ({} if "fetch" in task else {"prompt": "x"})
+    assert DOOR.validate(wanted).envelope.download
+    with pytest.raises(BadRequest) as caught:
+        DOOR.validate({**wanted, "download": False})
+    (fault,) = caught.value.problem.faults
+    assert (fault.pointer, fault.message[:17]) == ("/download", "cannot be false: ")
+    if more.pop("keep_outside", False):
+        wanted.pop("keep_outside")
+        wanted.pop("mask", None)
+        assert not DOOR.validate({**wanted, "download": False}).envelope.download
 
 
 def test_a_million_unknown_fields_are_refused_in_a_moment() -> None:
