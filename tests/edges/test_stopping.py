@@ -165,7 +165,7 @@ def test_a_signal_while_it_starts_ends_it_and_the_next_start_is_well(root: Root)
     for number in range(30):
         root.drop(f"{number}.json", DRY)
     for delay in (0.15, 0.3, 0.4, 0.5):
-        running = Daemon(root.path)
+        running = Daemon(root.path, fresh=True)
         time.sleep(delay)  # at whatever point of its start that is
         running.process.terminate()
         assert running.wait() in (0, -signal.SIGTERM, 130, 143)
