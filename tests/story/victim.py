@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Generator, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -254,6 +256,14 @@ class Zygote:
         assert self._process.stdout is not None
         print(json.dumps([str(root), kill_at, arguments]), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
+
+
+@functools.cache
+def forkserver() -> ForkServerContext:
+    """What starts processes with everything imported, for those that a test holds itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.story.victim"])
+    return context
 
 
 @functools.cache
