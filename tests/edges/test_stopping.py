@@ -129,9 +129,9 @@ def paid(root: Root, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (signal.SIGTERM, signal.SIGTERM),
-        (signal.SIGINT, signal.SIGINT),
         (signal.SIGTERM, signal.SIGINT),
+        pytest.param(signal.SIGTERM, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
 def test_a_paid_call_is_waited_for_until_a_second_signal_ends_it_at_once(
