@@ -21,6 +21,7 @@ from daemon.requests import (
 )
 from daemon.strictjson import MAX_FAULTS
 from tests.builders import JSON, TEXTS, as_bytes, door
+from tests.examples import examples
 
 DOOR = door()
 GOOD = {"task": "generate_image", "prompt": "a brass diving helmet"}
@@ -494,7 +495,7 @@ def test_a_prefix_becomes_a_safe_beginning_of_a_name(prefix: str, name: str | No
         assert taken(prefix=prefix).envelope.prefix == name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=300))
 def test_any_prefix_that_is_taken_leaves_room_in_a_name(prefix: str) -> None:
     try:
@@ -568,7 +569,7 @@ def assert_in_form(problem: Problem) -> None:
     json.dumps(problem.to_json(), ensure_ascii=False, allow_nan=False).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_refused_and_nothing_worse(data: bytes) -> None:
     try:
@@ -599,7 +600,7 @@ VALUES = (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.dictionaries(NAMES | TEXTS, VALUES, max_size=8) | JSON)
 def test_any_json_value_is_a_request_or_refused_and_nothing_worse(value: Any) -> None:
     try:
@@ -611,7 +612,7 @@ def test_any_json_value_is_a_request_or_refused_and_nothing_worse(value: Any) ->
     assert DOOR.validate(json.loads(json.dumps(value))).fields == request.fields
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=4))
 def test_every_fault_of_a_field_points_at_something_that_is_there(value: Any) -> None:
     value = {"prompt": "x", **value}

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -254,6 +256,14 @@ class Zygote:
 
 
 @functools.cache
+def forkserver() -> ForkServerContext:
+    """What starts processes with everything imported, for those that a test holds itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.story.victim"])
+    return context
+
+
+@functools.cache
 def zygote() -> Zygote:
     """The one of this process."""
     return Zygote()
@@ -266,3 +276,11 @@ def spawn(
     code = zygote().run(module, root, kill_at, arguments)
     assert code != -signal.SIGALRM, "it hangs: " + (root / "stderr.log").read_text()[-4000:]
     return code
+
+
+def one_of_each(passed: Sequence[str]) -> list[int]:
+    """Of each kind of boundary that a run passed, the number of the one in the middle."""
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(passed, 1):
+        places.setdefault(name, []).append(number)
+    return [numbers[len(numbers) // 2] for numbers in places.values()]
