@@ -5,6 +5,8 @@ MINUTES ?= 60
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
+# Without it every process of the suite would compile all that it imports, once more each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup run test check test-slow kills bench soak gallery docs format clean
 
@@ -37,10 +39,10 @@ test: check  ## every check and every test
 	$(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 test-slow: setup .venv/.bench  ## what takes longer than the suite may
-	$(BIN)/python -m pytest -m slow --timeout 1200
+	THOROUGH=1 $(BIN)/python -m pytest -m "slow or hypothesis" --timeout 1200
 
-kills: setup  ## daemons killed at random for some minutes: nothing lost, nothing paid twice
-	$(BIN)/python -m pytest -m slow --timeout 1200 tests/story -k kills
+kills: setup  ## daemons killed at every event, and at random for some minutes: nothing lost, nothing paid twice
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m slow --timeout 1200 tests/story -k kills
 
 bench: setup .venv/.bench  ## measure it beside a bare loop and huey; writes docs/performance.md
 	@$(BIN)/python -m tests.bench

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from daemon.events import Event, ItemRejected, JobAccepted
 from daemon.jobs import BATCH
 from daemon.requests import Request, body_digest
 from daemon.roster import Roster
+from daemon.staging import Staged
 from handlers.contract import HandlerError, Json
 
 
@@ -100,14 +102,20 @@ class Acceptor:
         """
         return {pointer: await self.kept(text.encode()) for pointer, text in long.items()}
 
-    async def kept(self, data: bytes) -> str:
-        """Make some bytes durable, and lease them; their digest.
+    async def kept(self, data: bytes | Staged) -> str:
+        """Make some bytes, or a staged file, durable, and lease them; their digest.
 
         Raises:
             LogFull: there was no room for them.
         """
+        if isinstance(data, Staged):
+            with closing(data):
+                return await self._patiently(partial(self._blobs.adopt, data))
+        return await self._patiently(partial(self._blobs.put, data))
+
+    async def _patiently(self, put: Callable[[], str]) -> str:
         try:
-            return await self._disk.patiently(partial(self._blobs.put, data))
+            return await self._disk.patiently(put)
         except HandlerError as error:
             raise LogFull(str(error)) from None
 

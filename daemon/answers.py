@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from handlers.contract import Json
+
+Take = Callable[[bytes], Awaitable[None] | None]
+"""Takes a chunk of a body; what it returns is waited for before the next one comes."""
 
 
 class NotAnswered(Exception):
@@ -69,7 +72,7 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The head of an answer; its body is still to be read."""
+    """The head of an answer; its body is still to be read, once."""
 
     status: int
     headers: Mapping[str, str]
@@ -87,31 +90,55 @@ class Answer:
             TooMuch: there are more.
             TooSlow: they come more slowly.
         """
+        body = bytearray()
+
+        def take(chunk: bytes) -> None:
+            body.extend(chunk)
+
+        await self.pour(take, cap, pace)
+        return bytes(body)
+
+    async def pour(self, take: Take, cap: int, pace: Pace | None = None) -> None:
+        """Hand the body over as it comes.
+
+        Args:
+            take: gets each chunk.
+            cap: how many bytes there may be.
+            pace: how slowly they may come; the time that `take` wants does not count.
+
+        Raises:
+            TooMuch: there are more.
+            TooSlow: they come more slowly.
+        """
         declared = self.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > cap:
             raise TooMuch
         window = pace.window if pace else None
         try:
             async with asyncio.timeout(window) as timer, _closing(self.chunks()) as chunks:
-                return await _collect(chunks, cap, pace, timer)
+                await _pour(chunks, take, cap, pace, timer)
         except TimeoutError:
             if timer.expired():
                 raise TooSlow from None
             raise
 
 
-async def _collect(
-    chunks: AsyncIterator[bytes], cap: int, pace: Pace | None, timer: asyncio.Timeout
-) -> bytes:
-    body, counted = bytearray(), 0
+async def _pour(
+    chunks: AsyncIterator[bytes], take: Take, cap: int, pace: Pace | None, timer: asyncio.Timeout
+) -> None:
+    clock, size, counted = asyncio.get_running_loop().time, 0, 0
     async for chunk in chunks:
-        if len(body) + len(chunk) > cap:
+        size += len(chunk)
+        if size > cap:
             raise TooMuch
-        body += chunk
-        if pace is not None and len(body) - counted >= pace.floor:
-            counted = len(body)
-            timer.reschedule(asyncio.get_running_loop().time() + pace.window)
-    return bytes(body)
+        if (taking := take(chunk)) is not None:
+            began, ends = clock(), timer.when()
+            timer.reschedule(None)
+            await taking
+            timer.reschedule(ends and ends + clock() - began)
+        if pace is not None and size - counted >= pace.floor:
+            counted = size
+            timer.reschedule(clock() + pace.window)
 
 
 @contextlib.asynccontextmanager

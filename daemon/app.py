@@ -405,6 +405,7 @@ def _network(settings: Settings) -> Network:
         trust_env=settings.trust_env,
         looks_cut=looks_cut,
         is_medium=is_medium,
+        staging=settings.private / "staging",
     )
 
 

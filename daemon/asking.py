@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any, NoReturn, TypeVar
@@ -14,13 +15,14 @@ from daemon.clock import parse_rfc3339
 from daemon.downloads import EXPIRED
 from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
-from daemon.homecoming import bring_home
+from daemon.homecoming import bring_home, left_there
 from daemon.journal import Journal, Taken, digest_of_call
 from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
 from daemon.roster import Service
 from daemon.services import Services
+from daemon.staging import StagedMedium
 from daemon.streams import Stream
 from handlers.contract import Call, HandlerError, Json, Medium, Outcome
 from handlers.wire import Pending, Ticket
@@ -181,6 +183,8 @@ class Asker:
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
             self.taken[step] = await self._recorder.accept(step, service, answer, warnings)
             return self.taken[step]
+        if not self._request.envelope.download:
+            answer = left_there(answer)
         seconds = clock.monotonic() - began
         return await self._recorder.record(step, seconds, answer, hold=provider.paid)
 
@@ -241,12 +245,15 @@ class Asker:
         service = self._with.roster.service(taken.provider)
         failure: HandlerError | None = None
         outcome = taken.outcome
-        try:
-            if taken.ticket is not None:
-                outcome = await self._made(service, step, taken, taken.ticket)
-            outcome = await self._brought_home(service, taken, outcome)
-        except HandlerError as error:
-            failure = sifted(error)
+        with ExitStack() as files:
+            try:
+                if taken.ticket is not None:
+                    outcome = await self._made(service, step, taken, taken.ticket)
+                outcome = await self._brought_home(service, taken, outcome, files)
+            except HandlerError as error:
+                failure = sifted(error)
+            else:
+                files.pop_all()  # it is the recorder who closes them from here on
         seconds = (self._with.clock.now() - parse_rfc3339(taken.since)).total_seconds()
         recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure)
         del self.taken[step]
@@ -294,10 +301,15 @@ class Asker:
             )
         return _whole(taken, answer)
 
-    async def _brought_home(self, service: Service, taken: Taken, outcome: Outcome) -> Outcome:
-        """An outcome with its media. Addresses may live for minutes only: where they are over, the
-        provider is asked once more for what it took, and names them anew."""
-        fetch = partial(self._fetch, service)
+    async def _brought_home(
+        self, service: Service, taken: Taken, outcome: Outcome, files: ExitStack
+    ) -> Outcome:
+        """An outcome with its media, unless they are to stay where they are; `files` closes those
+        that are large. Addresses may live for minutes only: where they are over, the provider is
+        asked once more for what it took, and names them anew."""
+        if not self._request.envelope.download:
+            return left_there(outcome)
+        fetch = partial(self._fetch, service, files)
         try:
             return await bring_home(outcome, fetch)
         except HandlerError as error:
@@ -305,9 +317,14 @@ class Asker:
                 raise
         return await bring_home(await self._asked_once(service, taken, taken.ticket), fetch)
 
-    async def _fetch(self, service: Service, medium: Medium) -> Medium:
-        fetched = await self._with.network.fetch(service.site, medium.url or "", self._timeout)
-        return Medium(fetched.data, media_type=fetched.media_type or medium.media_type)
+    async def _fetch(self, service: Service, files: ExitStack, medium: Medium) -> Medium:
+        fetch = partial(self._with.network.fetch, service.site, medium.url or "", self._timeout)
+        fetched = await self._with.disk.through(fetch)
+        media_type = fetched.media_type or medium.media_type
+        if fetched.staged is None:
+            return Medium(fetched.data, media_type=media_type)
+        files.callback(fetched.staged.close)
+        return StagedMedium(media_type=media_type, staged=fetched.staged)
 
 
 def _whole(taken: Taken, found: Outcome) -> Outcome:

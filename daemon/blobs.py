@@ -11,11 +11,14 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
 from daemon.files import publish, sync_folder, write_durable
+from daemon.staging import Staged, mapped
+from handlers.contract import Held, Medium
 
 _NAME = re.compile(r"^[0-9a-f]{64}$")
 
@@ -50,17 +53,39 @@ class BlobStore:
             OSError: they could not be written.
         """
         digest = hashlib.sha256(data).hexdigest()
+        with self._leased(digest):
+            if not self.path(digest).exists():
+                self._write(digest, data)
+        return digest
+
+    def adopt(self, staged: Staged) -> str:
+        """Make a finished file a blob, without reading it, and lease it, as `put` does. What has
+        to be done again, because it failed, can be.
+
+        Returns:
+            Its SHA-256.
+
+        Raises:
+            OSError: it could not be put in its place.
+        """
+        digest = staged.sha256
+        with self._leased(digest):
+            if not self.path(digest).exists():
+                publish(staged.path, self._folder, (digest,))
+        return digest
+
+    @contextmanager
+    def _leased(self, digest: str) -> Iterator[None]:
+        """Lease a blob that is made durable in the block, unless that fails."""
         with self._lock:
             self._leases[digest] += 1
         try:
-            if not self.path(digest).exists():
-                self._write(digest, data)
+            yield
             # Also where it was there: another thread may not have come to this yet.
             sync_folder(self._folder)
         except OSError:
             self.release(digest)
             raise
-        return digest
 
     def _write(self, digest: str, data: bytes) -> None:
         # Two threads may write the same bytes at once: each has its own staged file.
@@ -75,6 +100,22 @@ class BlobStore:
             FileNotFoundError: it is not there.
         """
         return self.path(digest).read_bytes()
+
+    @contextmanager
+    def held(self, medium: Medium) -> Iterator[Held]:
+        """The bytes of a medium, of which nothing is read from the disk but what is looked at.
+
+        Args:
+            medium: with its bytes, or the digest under which they lie.
+
+        Raises:
+            FileNotFoundError: it is not there.
+        """
+        if medium.data is not None:
+            yield medium.data
+            return
+        with self.path(medium.sha256 or "").open("rb") as file, mapped(file.fileno()) as held:
+            yield held
 
     def release(self, digest: str) -> None:
         """End a lease: an event names the blob now, or may do so on the disk. Where none ever

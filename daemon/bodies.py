@@ -5,8 +5,13 @@ Sources: RFC 9110 §8.4 (content codings), RFC 1950 to 1952 (deflate and gzip).
 
 from __future__ import annotations
 
+import codecs
 import zlib
 
+from handlers.contract import Held
+
+_PART = 1 << 16
+"""Bytes that are decoded at once."""
 _GZIP, _RAW = 16 + zlib.MAX_WBITS, -zlib.MAX_WBITS
 _BLANKS_AND_MARKS = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
 """White space, and the marks with which texts in UTF-8 and UTF-16 may begin."""
@@ -58,6 +63,20 @@ def _inflated(body: bytes, bits: int, cap: int) -> bytes:
     return b"".join(parts)
 
 
-def is_page(data: bytes) -> bool:
-    """Whether these bytes begin as HTML, XML or JSON does, and as no picture and no clip."""
-    return data[:512].lstrip(_BLANKS_AND_MARKS)[:1] in (b"<", b"{", b"[")
+def is_page(data: Held) -> bool:
+    """Whether these bytes begin as HTML, XML or JSON does, and as no picture and no clip: the
+    first box of an MP4 may have a length that looks like a bracket."""
+    begins = data[:512].lstrip(_BLANKS_AND_MARKS)[:1] in (b"<", b"{", b"[")
+    return begins and data[4:8] != b"ftyp"
+
+
+def is_text(data: Held) -> bool:
+    """Whether these bytes are UTF-8 to their end. No medium is; of one little is read."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for start in range(0, len(data), _PART):
+            decoder.decode(data[start : start + _PART])
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True

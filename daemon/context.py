@@ -101,6 +101,9 @@ class JournaledContext:
         self._enter(step)
         return await self._at_hand(step, source, text=text)
 
+    async def head(self, medium: Medium) -> bytes:
+        return await self._with.workbench.run(lambda: self._with.viewer.head(medium))
+
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
         blobs = self._with.blobs
 
@@ -258,14 +261,15 @@ class JournaledContext:
     async def _read(self, step: str, source: Input, *, text: bool) -> InputRead:
         """Find an input, and have it lie durable before anybody works with it."""
         envelope, blobs = self._request.envelope, self._with.blobs
-        timeout = envelope.timeout or self._with.settings.call_timeout
-        found: Found = await self._with.inputs.find(source, self._live().job, timeout, text=text)
-        digest = await self._with.disk.patiently(partial(blobs.put, found.data))
+        timeout, job = envelope.timeout or self._with.settings.call_timeout, self._live().job
+        find = partial(self._with.inputs.find, source, job, timeout, text=text)
+        found: Found = await self._with.disk.through(find)
+        digest, size = await self._put(found)
         event = InputRead(
             step,
             SIEVE.text(found.source),
             digest,
-            len(found.data),
+            size,
             found.media_type,
             found.warnings,
         )
@@ -277,6 +281,17 @@ class JournaledContext:
             raise
         blobs.release(digest)
         return event
+
+    async def _put(self, found: Found) -> tuple[str, int]:
+        """Digest and size of what was found, as a blob that is leased."""
+        blobs, disk, data = self._with.blobs, self._with.disk, found.data or b""
+        if found.staged is None:
+            return await disk.patiently(partial(blobs.put, data)), len(data)
+        try:
+            digest = await disk.patiently(partial(blobs.adopt, found.staged))
+        finally:
+            found.staged.close()
+        return digest, found.staged.size
 
     # ------------------------------------------------------------ keeping
 

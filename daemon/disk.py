@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,9 +131,14 @@ class Disk:
             HandlerError: `disk_full`, where there is room by our measure but not for this.
             OSError: any other failure.
         """
+        return await self.through(lambda: asyncio.to_thread(work), hold=hold)
+
+    async def through(self, work: Callable[[], Awaitable[Reply]], *, hold: bool = False) -> Reply:
+        """As `patiently`, of something that only writes in threads, and leaves nothing where it
+        fails."""
         while True:
             try:
-                return await asyncio.to_thread(work)
+                return await work()
             except OSError as error:
                 if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                     raise

@@ -2,7 +2,7 @@
 
 Only the first request, and only to the provider's own origin, shows the key. Redirects are walked
 here, and each place is judged as the first was. Media come as they are, within a size, a pace and
-a deadline; what was cut short is fetched again.
+a deadline, and large ones into a file; what was cut short is fetched again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Literal
 from urllib.parse import urljoin
 
 from tenacity import (
@@ -24,12 +26,13 @@ from tenacity import (
 
 from daemon.addresses import why_never
 from daemon.answers import Answer, Journey, NotAnswered, Pace, TooMuch, TooSlow
-from daemon.bodies import is_page
+from daemon.bodies import is_page, is_text
 from daemon.connections import Connections, Judge, Way
 from daemon.messages import Message, headers_of
 from daemon.sites import Site
+from daemon.staging import SMALL, Staged
 from daemon.targets import Target, aim, check_outside
-from handlers.contract import HandlerError, Json
+from handlers.contract import HandlerError, Held, Json
 
 REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)
@@ -42,20 +45,25 @@ MOST_HOPS = 5
 LONGEST_WAIT = 30.0
 """Seconds: of what an answer asks for."""
 
-Look = Callable[[bytes], bool]
+Look = Callable[[Held], bool]
+
+_Verdict = Literal["whole", "page", "cut", "odd", "text"]
 
 _SECONDS = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A medium that came home."""
+    """A medium that came home. Its file, if it has one, belongs to whoever gets this."""
 
-    data: bytes
+    data: bytes | None
+    """None where it lies in a file."""
     media_type: str | None
     """What its sender calls it. A hint: the bytes decide."""
     url: str
     """Which address gave it in the end, without its query."""
+    staged: Staged | None = None
+    """Its file, finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,7 @@ class Downloads:
         effort: how hard it tries.
         looks_cut: whether a medium ends before its end.
         is_medium: whether some bytes are a medium that is known.
+        staging: where the file of a large one lies; None where all stay in memory.
     """
 
     def __init__(
@@ -103,6 +112,7 @@ class Downloads:
         effort: Effort,
         looks_cut: Look,
         is_medium: Look,
+        staging: Path | None = None,
     ) -> None:
         self._connections = connections
         self._judge = judge
@@ -110,6 +120,7 @@ class Downloads:
         self._effort = effort
         self._looks_cut = looks_cut
         self._is_medium = is_medium
+        self._staging = staging
 
     async def fetch(
         self, site: Site | None, url: str, timeout: float, *, text: bool = False
@@ -125,6 +136,7 @@ class Downloads:
 
         Raises:
             HandlerError: `forbidden_address`, `too_large` or `download_failed`.
+            OSError: it could not be written.
         """
         target, _ = aim(site, url)
         try:
@@ -143,6 +155,7 @@ class Downloads:
             stop=stop_after_attempt(self._effort.tries),
             wait=self._wait,
             retry=retry_if_exception_type(_MayPass),
+            before_sleep=_let_go,
             reraise=True,
         )
 
@@ -154,13 +167,28 @@ class Downloads:
         return max(float(jitter(state)), min(asked or 0.0, LONGEST_WAIT))
 
     async def _try(self, site: Site | None, target: Target, text: bool) -> Fetched:
-        """One try, from the first address to the last."""
+        """One try. What it wrote goes with it where it fails."""
+        staged = Staged(self._staging)
+        try:
+            return await self._walked(site, target, staged, text=text)
+        except _MayPass as passing:
+            if passing.fetched is None:
+                staged.close()
+            raise
+        except BaseException:
+            staged.close()
+            raise
+
+    async def _walked(
+        self, site: Site | None, target: Target, staged: Staged, *, text: bool
+    ) -> Fetched:
+        """The medium, from the first address to the last."""
         own, first = aim(site, target.url)[1], True
         for _ in range(1 + MOST_HOPS):
             if not own:
                 check_outside(site, target)
             whose = site if own else None
-            found = await self._hop(whose, target, keyed=own and first, text=text)
+            found = await self._hop(whose, target, staged, keyed=own and first, text=text)
             if isinstance(found, Fetched):
                 return found
             target, is_own = aim(site, _joined(target, found))
@@ -170,13 +198,14 @@ class Downloads:
         raise _failed(target, f"is behind more than {MOST_HOPS} redirects")
 
     async def _hop(
-        self, site: Site | None, target: Target, *, keyed: bool, text: bool
+        self, site: Site | None, target: Target, staged: Staged, *, keyed: bool, text: bool
     ) -> Fetched | str:
         """Ask one address: for the medium, or where it is.
 
         Args:
             site: whose own origin it is; None for a stranger's.
             target: where.
+            staged: what the medium is poured into.
             keyed: whether the site's headers go along.
             text: whether a text is wanted as well.
         """
@@ -190,7 +219,7 @@ class Downloads:
             async with self._connections.send(message, way, Journey(target.host)) as answer:
                 if answer.status in REDIRECTS and "location" in answer.headers:
                     return answer.headers["location"]
-                return await self._take(target, answer, text=text)
+                return await self._take(target, answer, staged, text=text)
         except NotAnswered as error:
             raise _MayPass(HandlerError("download_failed", str(error), retryable=True)) from None
         except TooMuch:
@@ -200,28 +229,52 @@ class Downloads:
         except TooSlow:
             raise _failed(target, "comes too slowly", passes=True) from None
 
-    async def _take(self, target: Target, answer: Answer, *, text: bool) -> Fetched:
+    async def _take(self, target: Target, answer: Answer, staged: Staged, *, text: bool) -> Fetched:
         """The medium that an answer holds, or whatever it holds."""
         if not 200 <= answer.status < 300:
             raise _refused(target, answer)
         if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
             raise _failed(target, "comes packed, which was not asked for")
-        data = await answer.read(self._max_bytes, self._effort.pace)
-        if is_page(data) and not text:
+        await answer.pour(staged.take, self._max_bytes, self._effort.pace)
+        verdict = await staged.looked_into(self._judged)
+        if verdict == "page" and not text:
             raise _failed(
                 target,
                 "answers with a page or a message, and with no picture",
                 hints=("The address may have expired, or the provider's base URL may be wrong.",),
             )
-        if not data or self._looks_cut(data):
+        if verdict == "cut":
             raise _MayPass(_failed(target, "was cut short", passes=True))
         media_type = answer.headers.get("content-type", "").strip()
         if not text:
             media_type = media_type.partition(";")[0].strip().lower()
-        fetched = Fetched(data, media_type or None, target.shown)
-        if not (text or self._is_medium(data)):
-            raise _MayPass(_failed(target, "holds no picture and no clip", passes=True), fetched)
+        no_medium = _failed(target, "holds no picture and no clip", passes=True)
+        if verdict == "text" and not text:
+            raise _MayPass(no_medium)
+        await staged.finish()
+        file = None if staged.in_memory else staged
+        fetched = Fetched(staged.data, media_type or None, target.shown, file)
+        if verdict == "odd" and not text:
+            raise _MayPass(no_medium, fetched)
         return fetched
+
+    def _judged(self, data: Held) -> _Verdict:
+        """What some bytes are: a whole medium, or what is wrong with them as one. A long text is
+        none whatever its first bytes say; a short one may be given back, for it can be sifted."""
+        if is_page(data):
+            return "page"
+        if not data or self._looks_cut(data):
+            return "cut"
+        if len(data) >= SMALL and is_text(data):
+            return "text"
+        return "whole" if self._is_medium(data) else "odd"
+
+
+def _let_go(state: RetryCallState) -> None:
+    """Before a further try: what the last one brought is not wanted any more."""
+    passing = state.outcome.exception() if state.outcome else None
+    if isinstance(passing, _MayPass) and passing.fetched and passing.fetched.staged:
+        passing.fetched.staged.close()
 
 
 def _joined(target: Target, location: str) -> str:

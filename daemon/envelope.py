@@ -160,6 +160,11 @@ class Envelope(BaseModel):
         le=MAX_DEADLINE,
         description="Seconds from its acceptance after which it is not wanted any more.",
     )
+    download: bool = Field(
+        True,
+        description="Whether media are brought home; if not, the result lists where the provider "
+        "has them.",
+    )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     vars: dict[str, Any] | None = Field(
         None, description="What `{name}` stands for in the strings of this request."
@@ -182,7 +187,6 @@ class Envelope(BaseModel):
 
 NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
-        "download": (True, "way to leave media at the provider"),
         "after": (None, "dependencies between requests"),
     }
 )

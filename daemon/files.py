@@ -217,12 +217,43 @@ def read_at(folder: int, name: str, judged: os.stat_result, limit: int) -> tuple
     descriptor = open_at(folder, name, judged, limit)
     try:
         data = _read_all(descriptor, judged.st_size)
-        signature = signature_of(os.fstat(descriptor))
+        signature = _still(descriptor, judged, len(data))
     finally:
         os.close(descriptor)
-    if signature != signature_of(judged) or len(data) != judged.st_size:
-        raise BlockingIOError("it changed, or was replaced, while it was read")
     return data, signature
+
+
+def parts_at(
+    folder: int, name: str, judged: os.stat_result, limit: int, part: int
+) -> Iterator[bytes]:
+    """As `read_at`, in parts.
+
+    Args:
+        folder: a descriptor.
+        name: of the file.
+        judged: its status.
+        limit: bytes; of a larger file nothing is read.
+        part: bytes, at the most.
+
+    Raises:
+        OSError, Unreadable: as for `read_whole`; after the last part, where it changed meanwhile.
+    """
+    descriptor, size = open_at(folder, name, judged, limit), 0
+    try:
+        while size <= judged.st_size and (data := os.read(descriptor, part)):
+            size += len(data)
+            yield data
+        _still(descriptor, judged, size)
+    finally:
+        os.close(descriptor)
+
+
+def _still(descriptor: int, judged: os.stat_result, size: int) -> Signature:
+    """What a file looks like, of which so many bytes were read."""
+    signature = signature_of(os.fstat(descriptor))
+    if signature != signature_of(judged) or size != judged.st_size:
+        raise BlockingIOError("it changed, or was replaced, while it was read")
+    return signature
 
 
 def open_at(folder: int, name: str, judged: os.stat_result, limit: int) -> int:
@@ -275,7 +306,7 @@ def write_file(path: Path | str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write all of it, in as many calls as the system wants."""
     written = os.write(descriptor, data)
     while written < len(data):

@@ -22,12 +22,13 @@ from handlers.contract import (
     ClipDescription,
     Description,
     HandlerError,
+    Held,
     Json,
     Medium,
     Role,
 )
 
-Describe = Callable[[bytes], Description]
+Describe = Callable[[Held], Description]
 
 Origin = Mapping[str, Json]
 """How a file came to be: task, job, provider, model, prompt, seed; None where it does not apply."""
@@ -97,8 +98,9 @@ class Gallery:
         Raises:
             HandlerError: `unreadable_media`.
         """
-        data = medium.data if medium.data is not None else self._blobs.get(medium.sha256 or "")
-        description = self._describe(data)
+        with self._blobs.held(medium) as held:
+            description = self._describe(held)
+            data = held[:]  # only now: what is no picture is never read to its end
         signed = data
         if self._sign is not None and origin is not None:
             signed = self._sign(data, description, origin)

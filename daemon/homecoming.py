@@ -1,4 +1,4 @@
-"""Bringing home what a provider has at an address of its own."""
+"""Bringing home what a provider has at an address of its own; or leaving it there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from dataclasses import replace
 
 from daemon.errors import may_pass
 from handlers.contract import HandlerError, Json, Medium, Outcome
+
+_CAME_ALONG = (
+    "download is false, but media came inside the provider's answer, and lie nowhere else: those "
+    "are saved"
+)
 
 Fetch = Callable[[Medium], Awaitable[Medium]]
 
@@ -21,15 +26,24 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
         fetch: brings one medium home.
 
     Raises:
-        HandlerError: nothing came home: the first failure, with all of them in its hints.
+        HandlerError: nothing came home: the first failure, with all of them in its hints; or
+            `disk_full`, of one: it can be had once there is room.
+        OSError: one could not be written. No other one is on its way any more by then.
     """
-    found = await asyncio.gather(*(_tried(medium, fetch) for medium in outcome.media))
+    fetching = (_here(medium, fetch) for medium in outcome.media)
+    found = await asyncio.gather(*fetching, return_exceptions=True)
+    for one in found:
+        if isinstance(one, BaseException) and not isinstance(one, HandlerError):
+            raise one
     home = tuple(one for one in found if isinstance(one, Medium))
     failed = [
         (medium, one)
         for medium, one in zip(outcome.media, found, strict=True)
         if isinstance(one, HandlerError)
     ]
+    for _, error in failed:
+        if error.code == "disk_full":
+            raise error
     if failed and not home:
         raise _nothing_came([error for _, error in failed])
     references = [_reference(medium, error) for medium, error in failed]
@@ -42,13 +56,25 @@ async def bring_home(outcome: Outcome, fetch: Fetch) -> Outcome:
     )
 
 
-async def _tried(medium: Medium, fetch: Fetch) -> Medium | HandlerError:
-    if medium.url is None:
-        return medium
-    try:
-        return await fetch(medium)
-    except HandlerError as error:
-        return error
+def left_there(outcome: Outcome) -> Outcome:
+    """An outcome of which nothing is fetched: each address stands among its references, as the
+    provider gave it. What came inside the answer lies nowhere else, and stays what it was."""
+    here = tuple(medium for medium in outcome.media if medium.url is None)
+    references = (
+        {"reference": medium.url, "reason": "download is false"}
+        for medium in outcome.media
+        if medium.url is not None
+    )
+    return replace(
+        outcome,
+        media=here,
+        references=(*outcome.references, *references),
+        warnings=(*outcome.warnings, *([_CAME_ALONG] if here else [])),
+    )
+
+
+async def _here(medium: Medium, fetch: Fetch) -> Medium:
+    return medium if medium.url is None else await fetch(medium)
 
 
 def _reference(medium: Medium, error: HandlerError) -> dict[str, Json]:

@@ -8,7 +8,7 @@ into the bytes here: that is the handlers' business, who send nothing on that th
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import errno
 import os
 import posixpath
 import re
@@ -19,10 +19,11 @@ from typing import NamedTuple
 from daemon.blobs import BlobStore
 from daemon.errors import LogError
 from daemon.events import JobEnded, Recorded
-from daemon.files import Unreadable, folder_beneath, name_to_text, read_at, text_to_name
+from daemon.files import Unreadable, folder_beneath, name_to_text, parts_at, text_to_name
 from daemon.jobs import Job
 from daemon.net import Network
 from daemon.settings import Settings
+from daemon.staging import SMALL, Staged
 from daemon.state import State
 from handlers.contract import Earlier, ErrorCode, HandlerError, Input
 
@@ -37,12 +38,15 @@ Get = Callable[[int], Recorded]
 class Found(NamedTuple):
     """An input, as it was found."""
 
-    data: bytes
+    data: bytes | None
+    """None where they lie in a file."""
     source: str
     """Where, as events tell it."""
     media_type: str | None = None
     """What its sender calls it. A hint: the bytes decide."""
     warnings: tuple[str, ...] = ()
+    staged: Staged | None = None
+    """Their file, finished; it belongs to whoever gets this."""
 
 
 class Inputs:
@@ -78,32 +82,44 @@ class Inputs:
             HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
                 `download_failed`, `dependency_failed`, or `unreadable_media` where it is being
                 written.
+            OSError: it could not be written.
         """
         if isinstance(source, Earlier):
             path, digest = self._artifact(source, job)
-            data = await asyncio.to_thread(self._read, path)
-            changed = await asyncio.to_thread(_digest_of, data) != digest
+            staged = await asyncio.to_thread(self._read, path)
+            changed = staged.sha256 != digest
             warning = f"{path} is not what {source.request} saved there: it was changed since"
-            return Found(data, path, warnings=(warning,) if changed else ())
+            return _found(staged, path, (warning,) if changed else ())
         if _ADDRESS.match(source):
             return await self._fetch(source, timeout, text=text)
-        return Found(await asyncio.to_thread(self._read, source), _shown(source))
+        return _found(await asyncio.to_thread(self._read, source), _shown(source))
 
     async def _fetch(self, url: str, timeout: float, *, text: bool) -> Found:
         if not url.lower().startswith(("http://", "https://")):
             raise _refused(url, "only http and https addresses are fetched")
         fetched = await self._network.fetch(None, url, timeout, text=text)
-        return Found(fetched.data, fetched.url[:LONGEST_SHOWN], fetched.media_type)
+        shown = fetched.url[:LONGEST_SHOWN]
+        return Found(fetched.data, shown, fetched.media_type, staged=fetched.staged)
 
     # ------------------------------------------------------------ files
 
-    def _read(self, path: str) -> bytes:
+    def _read(self, path: str) -> Staged:
         """The bytes of a file under an allowed root."""
+        staged = Staged(self._settings.private / "staging")
+        try:
+            self._copy(path, staged)
+        except BaseException:
+            staged.close()
+            raise
+        return staged
+
+    def _copy(self, path: str, staged: Staged) -> None:
         base, parts = self._place(path)
+        limit = self._settings.max_media_bytes
         try:
             with folder_beneath(base, parts[:-1]) as folder:
                 status = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
-                data, _ = read_at(folder, parts[-1], status, self._settings.max_media_bytes)
+                staged.take_all(parts_at(folder, parts[-1], status, limit, SMALL))
         except FileNotFoundError:
             raise _refused(path, "there is no such file", "file_not_found") from None
         except Unreadable as error:
@@ -117,11 +133,12 @@ class Inputs:
                 retryable=True,
             ) from None
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
             why = "a link or a file is on the way, or a folder is not open to darkroom"
             raise _refused(path, f"{why} ({os.strerror(error.errno or 0).lower()})") from None
-        if status.st_nlink > 1 and not self._is_ours(data, status):
+        if status.st_nlink > 1 and not self._is_ours(staged.sha256, status):
             raise _refused(path, "it has a second name elsewhere (a hard link)")
-        return data
 
     def _place(self, path: str) -> tuple[Path, tuple[str, ...]]:
         """The allowed root that a path lies under, and the way down from there."""
@@ -133,10 +150,10 @@ class Inputs:
                 return root, tuple(wanted[len(str(root)) + 1 :].split("/"))
         raise _refused(path, "it lies outside of the folders that may be read")
 
-    def _is_ours(self, data: bytes, status: os.stat_result) -> bool:
+    def _is_ours(self, digest: str, status: os.stat_result) -> bool:
         """Whether a file with two names is an artifact whose other name is its blob."""
         try:
-            blob = os.lstat(self._blobs.path(_digest_of(data)))
+            blob = os.lstat(self._blobs.path(digest))
         except OSError:
             return False
         same = (blob.st_dev, blob.st_ino) == (status.st_dev, status.st_ino)
@@ -188,8 +205,10 @@ class Inputs:
 _AFTERWARDS = "This version waits for no other request: use retry once that one has succeeded."
 
 
-def _digest_of(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def _found(staged: Staged, source: str, warnings: tuple[str, ...] = ()) -> Found:
+    """What was read of a file of this machine."""
+    file = None if staged.in_memory else staged
+    return Found(staged.data, source, warnings=warnings, staged=file)
 
 
 def _missing(message: str, hint: str) -> HandlerError:

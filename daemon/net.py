@@ -9,6 +9,7 @@ followed: the provider sees the answer as it is. How media come home tells `daem
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 from daemon.addresses import why_never, why_not_outside
 from daemon.answers import Answer, Journey, NotAnswered, TooMuch
@@ -36,6 +37,7 @@ class Network:
         connect_timeout: seconds that making a connection may take.
         looks_cut: whether a medium ends before its end; nobody can tell, if left out.
         is_medium: whether some bytes are a medium that is known; all are, if left out.
+        staging: where the files of large media lie; they stay in memory, if left out.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Network:
         connect_timeout: float = 10.0,
         looks_cut: Look = lambda _: False,
         is_medium: Look = lambda _: True,
+        staging: Path | None = None,
     ) -> None:
         self._max_answer_bytes = max_answer_bytes
         self._judge = judge
@@ -57,7 +60,7 @@ class Network:
             trust_env=trust_env, resolve=resolve, connect_timeout=connect_timeout
         )
         self._downloads = Downloads(
-            self._connections, judge, max_media_bytes, effort, looks_cut, is_medium
+            self._connections, judge, max_media_bytes, effort, looks_cut, is_medium, staging
         )
 
     async def call(self, site: Site, call: HttpCall, timeout: float) -> HttpReply:
@@ -121,7 +124,7 @@ class Network:
     async def fetch(
         self, site: Site | None, url: str, timeout: float, *, text: bool = False
     ) -> Fetched:
-        """Bring a medium home.
+        """Bring a medium home: a large one into a file, which belongs to the caller.
 
         Args:
             site: the provider who named it.
@@ -132,6 +135,7 @@ class Network:
         Raises:
             HandlerError: `forbidden_address`, `too_large`, or `download_failed`, whose `retryable`
                 says whether it may pass, with the status where there was one.
+            OSError: it could not be written.
         """
         return await self._downloads.fetch(site, url, timeout, text=text)
 

@@ -120,7 +120,7 @@ class Opening:
 
     async def _kept(self, path: str, job: Job) -> str:
         found = await self._inputs.find(path, job, self._settings.call_timeout, text=True)
-        return await self._acceptor.kept(found.data)
+        return await self._acceptor.kept(found.staged or found.data or b"")
 
     def _count(self, request: Request, opened: BatchOpened) -> int:
         files = opened.manifest, opened.variables, opened.name

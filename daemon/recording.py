@@ -18,6 +18,7 @@ from daemon.journal import Taken, outcome_of, taken_by
 from daemon.redaction import SIEVE
 from daemon.roster import Service
 from daemon.services import Services
+from daemon.staging import StagedMedium, close_all
 from daemon.streams import Over, Stream
 from handlers.contract import HandlerError, Json, Medium, Outcome
 from handlers.wire import Ticket
@@ -62,7 +63,8 @@ class Recorder:
         Args:
             step: whose it is.
             seconds: that it took.
-            outcome: what came; of a failure, what is known all the same.
+            outcome: what came, with the files of what was fetched; of a failure, what is known all
+                the same.
             failure: why nothing came.
             hold: there is no other way to have it than to pay again, so it is kept until the disk
                 has room.
@@ -71,7 +73,7 @@ class Recorder:
             HandlerError: the failure.
         """
         recording = self._recording(step, seconds, outcome, failure, hold=hold)
-        return await unbroken(recording, self._saving)
+        return await unbroken(_closing(recording, outcome.media), self._saving)
 
     async def _accepting(
         self, step: str, service: Service, answer: Outcome | Ticket, warnings: Sequence[str]
@@ -152,9 +154,13 @@ class Recorder:
 
     async def _store(self, medium: Medium, *, hold: bool) -> str | None:
         """The digest under which the bytes of a medium lie; None where it is elsewhere yet."""
+        blobs = self._with.blobs
+        if isinstance(medium, StagedMedium) and medium.staged is not None:
+            adopt = partial(blobs.adopt, medium.staged)
+            return await self._with.disk.patiently(adopt, hold=hold)
         if medium.data is None:
             return medium.sha256
-        put = partial(self._with.blobs.put, SIEVE.data(medium.data))
+        put = partial(blobs.put, SIEVE.data(medium.data))
         return await self._with.disk.patiently(put, hold=hold)
 
 
@@ -178,6 +184,14 @@ def _named(medium: Medium, digest: str | None) -> Mapping[str, Json]:
 
 def _sifted_text(text: str | None) -> str | None:
     return SIEVE.text(text) if text is not None else None
+
+
+async def _closing(recording: Coroutine[Any, Any, Reply], media: Sequence[Medium]) -> Reply:
+    """Record something; what became no blob of its files goes."""
+    try:
+        return await recording
+    finally:
+        close_all(media)
 
 
 async def unbroken(work: Coroutine[Any, Any, Reply], under_way: set[asyncio.Task[Any]]) -> Reply:

@@ -210,6 +210,8 @@ class _Validation:
         shared, own = self._sorted()
         envelope = self._model(Envelope, shared)
         fields = self._model(self.handler.request, own)
+        if isinstance(envelope, Envelope) and isinstance(fields, TaskRequest):
+            self._judge_together(envelope, fields)
         out_dir = shared.get("out_dir")  # judged whatever else of the envelope is wrong
         folder = self._within("out_dir", out_dir)
         summary = self._within("summary_out", own.get("summary_out"))
@@ -261,6 +263,11 @@ class _Validation:
         for name, message in made.faults() if isinstance(made, TaskRequest) else ():
             self._fault(self.typed.get(name, name), message)
         return made
+
+    def _judge_together(self, envelope: Envelope, fields: TaskRequest) -> None:
+        why = fields.needs_download
+        if not envelope.download and why is not None:
+            self._fault("download", f"cannot be false: {why}")
 
     def _translate(
         self, model: type[BaseModel], place: tuple[int | str, ...], kind: str, message: str

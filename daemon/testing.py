@@ -229,6 +229,9 @@ class ScriptedContext:
             raise HandlerError("file_not_found", f"{name} cannot be read: there is no such file")
         return Medium(self.files[name])
 
+    async def head(self, medium: Medium) -> bytes:
+        return (medium.data or b"")[:64]
+
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:
         return function(*(medium.data for medium in media))
 

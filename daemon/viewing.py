@@ -19,7 +19,7 @@ from daemon.blobs import BlobStore
 from daemon.errors import FRESH_ON_RETRY
 from daemon.exchange import Workbench
 from daemon.gallery import Described, Gallery, Origin
-from handlers.contract import ClipDescription, HandlerError, Medium
+from handlers.contract import ClipDescription, HandlerError, Held, Medium
 
 _HEAD = 64
 """Bytes that tell a clip."""
@@ -33,7 +33,7 @@ class ClipSense:
     """By how it begins."""
     decoded: Callable[[bytes | Path], Awaitable[tuple[ClipDescription, bytes]]]
     """What one is, and its poster; `daemon.probing.Prober.probe`."""
-    told: Callable[[bytes], ClipDescription]
+    told: Callable[[Held], ClipDescription]
     """What one says of itself, where nothing that decodes clips is installed."""
     max_bytes: int
 
@@ -74,7 +74,7 @@ class Viewer:
             HandlerError: `unreadable_media`, `too_large`; `not_supported` where it is a clip that
                 nothing here can read.
         """
-        if await self._workbench.run(lambda: self._clips.is_clip(self._head(medium))):
+        if await self._workbench.run(lambda: self._clips.is_clip(self.head(medium))):
             return await self._view_clip(medium)
         describe = partial(self._gallery.describe, medium, origin)
         return Viewed(await self._workbench.run(describe))
@@ -99,8 +99,7 @@ class Viewer:
         except HandlerError as error:
             if error.code != "not_supported":
                 raise
-        told = await self._workbench.run(lambda: self._clips.told(self._bytes(medium)))
-        return told, None, False
+        return await self._workbench.run(lambda: self._told(medium)), None, False
 
     def _with_whereabouts(self, error: HandlerError, medium: Medium) -> HandlerError:
         """A failure that says where the clip lies, which may have been paid for."""
@@ -121,14 +120,14 @@ class Viewer:
     def _path(self, medium: Medium) -> Path:
         return self._blobs.path(medium.sha256 or "")
 
-    def _bytes(self, medium: Medium) -> bytes:
-        return medium.data if medium.data is not None else self._path(medium).read_bytes()
+    def _told(self, medium: Medium) -> ClipDescription:
+        with self._blobs.held(medium) as held:
+            return self._clips.told(held)
 
-    def _head(self, medium: Medium) -> bytes:
-        if medium.data is not None:
-            return medium.data[:_HEAD]
-        with self._path(medium).open("rb") as file:
-            return file.read(_HEAD)
+    def head(self, medium: Medium) -> bytes:
+        """The first bytes of a medium, as many as tell what it is. Reads the disk."""
+        with self._blobs.held(medium) as held:
+            return held[:_HEAD]
 
     def _facts(self, medium: Medium) -> tuple[str, int]:
         """Digest and size."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from mmap import mmap
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal, Protocol, TypeVar
 
@@ -18,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Json = Any
 """A parsed JSON value: None, bool, int, float, str, list or dict."""
+
+Held = bytes | mmap
+"""Bytes in memory, or in a file that is looked into as if they were: sliced, sought in, counted."""
 
 ErrorCode = Literal[
     # the request itself
@@ -228,12 +232,15 @@ class Outcome:
     """What a provider answered."""
 
     media: tuple[Medium, ...] = ()
+    """There may be none where the request has `download: false`: then the references tell where
+    they are."""
     model: str | None = None
     """The model that answered, where the provider says it or it was chosen for the call."""
     usage: Mapping[str, Json] | None = None
     warnings: tuple[str, ...] = ()
     references: tuple[Mapping[str, Json], ...] = ()
-    """Media that could not be brought home, each with its reference and the reason."""
+    """Media that could not be brought home, or were not to be, each with its reference and the
+    reason."""
     left_out: tuple[str, ...] = ()
     """Inputs of the call, as "mask", that the provider does not take and that did not go along. A
     provider only leaves out what a handler can make up for."""
@@ -260,6 +267,13 @@ class TaskRequest(BaseModel):
     def makes(self) -> Kind:
         """What is wanted: this chooses the provider where the request names none."""
         return "image"
+
+    @property
+    def needs_download(self) -> str | None:
+        """Why what a provider made has to come home, as a sentence's end; None where it may stay
+        there. A handler that works on what comes back says so: then `download: false` is
+        refused."""
+        return None
 
     def faults(self) -> Iterable[tuple[str, str]]:
         """What is wrong with the fields as they stand together: each time the name of a field, and
@@ -295,6 +309,11 @@ class Context(Protocol):
             HandlerError: `file_not_found`, `forbidden_path`, `forbidden_address`, `too_large`,
                 `download_failed`, `dependency_failed`.
         """
+        ...
+
+    async def head(self, medium: Medium) -> bytes:
+        """The first bytes of a medium, as many as tell what it is: 64, or all where there are
+        fewer."""
         ...
 
     async def work(self, function: Callable[..., Made], *media: Medium) -> Made:

@@ -9,12 +9,14 @@ nothing is paid: addresses are fetched without any key. What cannot be fetched s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
+from handlers.answers.encoded import sniff
 from handlers.answers.found import Found
 from handlers.contract import Context, HandlerError, Medium, TaskRequest
 from handlers.media.fields import InputField
@@ -57,6 +59,11 @@ class Request(TaskRequest):
         None, description="What is wanted, where it holds both, or does not say."
     )
 
+    @property
+    def needs_download(self) -> str:
+        """It does nothing else."""
+        return "to fetch is all that this task does"
+
     def faults(self) -> Iterable[tuple[str, str]]:
         """One answer, in one way."""
         given = [name for name in _WAYS if getattr(self, name) is not None]
@@ -88,6 +95,8 @@ async def _found(request: Request, context: Context) -> Found:
         return await context.work(partial(_read, None, request.origin, request.kind, named))
     if named is not None:
         medium = await context.read("read the answer", named, text=True)
+        if (media_type := sniff(await context.head(medium))) is not None:  # it may be large
+            return Found([replace(medium, media_type=media_type)])
         base = request.origin or request.url
         return await context.work(partial(_read, medium.media_type, base, request.kind), medium)
     body, media_type = request.response, None

@@ -282,7 +282,9 @@ class Bench:
         **settings: Any,
     ) -> None:
         self.settings = Settings(root=folder, free_floor=0, **settings)
-        for needed in (self.settings.blobs, self.settings.output / "images", folder / "staging"):
+        private = self.settings.private / "staging"
+        images = self.settings.output / "images"
+        for needed in (self.settings.blobs, images, folder / "staging", private):
             needed.mkdir(parents=True, exist_ok=True)
         self.state = State()
         self.clock = clock or FrozenClock()

@@ -1,8 +1,8 @@
 """A process with every command imported, which forks for each that a test runs.
 
-What runs is a process of its own, as a user's would be, but for the third of a second that the
-imports take. On each line of standard input stands what to run, in JSON; the answer to each is its
-exit code.
+What runs is a process of its own, as a user's would be, but for the second of processor time that
+the imports take. On each line of standard input stands what to do, in JSON: run a command to its
+end, start one, or tell what became of one that was started. The answer to each is a number.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import pkgutil
+import select
 import signal
 import subprocess
 import sys
@@ -22,10 +23,14 @@ from typing import Any, NoReturn
 
 import daemon.checkups
 import daemon.commands
+import daemon.logs
+import handlers.media.decoding
+import handlers.media.rendering  # noqa: F401  imported before the fork, to save the time after it
+from daemon.app import find_plugins
 from daemon.cli import main
 
 SECONDS = 60
-"""No command takes so long."""
+"""No command that is run to its end takes so long."""
 
 
 class Commands:
@@ -46,20 +51,71 @@ class Commands:
         )
 
     def run(
-        self, arguments: list[str], stdin: bytes, environment: dict[str, str]
+        self,
+        arguments: list[str],
+        stdin: bytes,
+        environment: dict[str, str],
+        folder: Path | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run one to its end."""
+        """Run one to its end, in another folder if one is named."""
         with tempfile.TemporaryDirectory() as scratch:
             paths = [f"{scratch}/{name}" for name in ("stdin", "stdout", "stderr")]
             Path(paths[0]).write_bytes(stdin)
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            wanted = [arguments, environment, str(self._folder), paths]
-            print(json.dumps(wanted), file=self._process.stdin, flush=True)
-            code = int(self._process.stdout.readline())
+            code = self.ask("run", arguments, environment, str(folder or self._folder), paths)
             assert code != -signal.SIGALRM, f"it hangs: {arguments}"
             out, err = (Path(path).read_bytes().decode() for path in paths[1:])
         return subprocess.CompletedProcess(arguments, code, out, err)
+
+    def start(self, arguments: list[str], environment: dict[str, str], stderr: Path) -> Started:
+        """Start one that writes its diagnostics behind what stands in a file."""
+        stderr.touch()
+        paths = [os.devnull, os.devnull, str(stderr)]
+        return Started(self, self.ask("start", arguments, environment, str(self._folder), paths))
+
+    def ask(self, *wanted: Any) -> int:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        print(json.dumps(wanted), file=self._process.stdin, flush=True)
+        return int(self._process.stdout.readline())
+
+
+class Started:
+    """A command that was started: what the tests need of a `Popen`.
+
+    Args:
+        commands: whose child it is.
+        pid: its process.
+    """
+
+    def __init__(self, commands: Commands, pid: int) -> None:
+        self._commands = commands
+        self._ended = os.pidfd_open(pid)
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None and select.select([self._ended], [], [], 0)[0]:
+            os.close(self._ended)
+            self.returncode = self._commands.ask("end", self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            select.select([self._ended], [], [], timeout)
+        code = self.poll()
+        if code is None:
+            raise subprocess.TimeoutExpired(f"process {self.pid}", timeout or 0)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 @cache
@@ -70,11 +126,11 @@ def commands(folder: Path) -> Commands:
 
 def become(arguments: list[str], environment: dict[str, str], folder: str, files: Any) -> NoReturn:
     """Be the command, from a fork to its end."""
-    signal.alarm(SECONDS)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    modes = (os.O_RDONLY, os.O_WRONLY | os.O_CREAT, os.O_WRONLY | os.O_CREAT)
+    writing = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    modes = (os.O_RDONLY, writing, writing)
     for number, (file, mode) in enumerate(zip(files, modes, strict=True)):
         os.dup2(os.open(file, mode), number)
     sys.stdin, sys.stdout, sys.stderr = (os.fdopen(n, "r" if n == 0 else "w") for n in range(3))
@@ -95,17 +151,28 @@ def become(arguments: list[str], environment: dict[str, str], folder: str, files
     os._exit(code or 0)
 
 
+def ended(pid: int) -> int:
+    """Wait for a child, and tell its exit code."""
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
 def serve() -> None:
-    """Fork for each line; it ends with its standard input."""
+    """Fork for each line that asks for it; it ends with its standard input."""
     for package in (daemon.commands, daemon.checkups):
         for found in pkgutil.iter_modules(package.__path__):
             importlib.import_module(f"{package.__name__}.{found.name}")
+    find_plugins()
     lines = os.fdopen(os.dup(0), "r")
     for line in iter(lines.readline, ""):
+        what, *wanted = json.loads(line)
+        if what == "end":
+            print(ended(*wanted), flush=True)
+            continue
         pid = os.fork()
         if pid == 0:
-            become(*json.loads(line))
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+            signal.alarm(SECONDS if what == "run" else 0)
+            become(*wanted)
+        print(ended(pid) if what == "run" else pid, flush=True)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.commands import commands
+from tests.commands import Started, commands
 
 PATIENCE = 30.0
 """Seconds after which a thing that should have happened counts as not happening."""
@@ -91,19 +91,22 @@ def environment(**more: str) -> dict[str, str]:
 
 
 class Daemon:
-    """`darkroom run` in a process of its own. Its diagnostics go to `<root>/stderr.log`."""
+    """`darkroom run` in a process of its own. Its diagnostics go to `<root>/stderr.log`.
 
-    def __init__(self, root: Path, *arguments: str, module: str = "daemon", **env: str) -> None:
+    Args:
+        root: what it serves.
+        arguments: further arguments of the command.
+        fresh: start a whole interpreter, as a user does; else it is forked behind the imports,
+            which take a second of processor time.
+        env: further variables of its environment.
+    """
+
+    def __init__(self, root: Path, *arguments: str, fresh: bool = False, **env: str) -> None:
         self.root = root
         self.stderr = root / "stderr.log"
-        with self.stderr.open("ab") as stderr:
-            self.process = subprocess.Popen(
-                command(root, "run", *arguments, module=module),
-                env=environment(**env),
-                stdout=subprocess.DEVNULL,
-                stderr=stderr,
-                cwd=REPOSITORY,
-            )
+        self.process = (_fresh if fresh else _forked)(
+            ["run", *arguments, "--root", str(root)], environment(**env), self.stderr
+        )
 
     def diagnostics(self) -> str:
         return self.stderr.read_text(errors="replace")
@@ -133,10 +136,29 @@ class Daemon:
         return self.process.wait(patience)
 
 
+def _fresh(
+    arguments: list[str], env: dict[str, str], diagnostics: Path
+) -> subprocess.Popen[bytes] | Started:
+    with diagnostics.open("ab") as stderr:
+        return subprocess.Popen(
+            [sys.executable, "-m", "daemon", *arguments],
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+            cwd=REPOSITORY,
+        )
+
+
+def _forked(
+    arguments: list[str], env: dict[str, str], diagnostics: Path
+) -> subprocess.Popen[bytes] | Started:
+    return commands(REPOSITORY).start(arguments, env, diagnostics)
+
+
 @contextmanager
-def daemon(root: Path, *arguments: str, module: str = "daemon", **env: str) -> Iterator[Daemon]:
+def daemon(root: Path, *arguments: str, fresh: bool = False, **env: str) -> Iterator[Daemon]:
     """A daemon that serves for as long as the block, and then stops in good order."""
-    running = Daemon(root, *arguments, module=module, **env)
+    running = Daemon(root, *arguments, fresh=fresh, **env)
     try:
         running.wait_serving()
         yield running

@@ -7,7 +7,7 @@ import binascii
 import re
 from urllib.parse import unquote_to_bytes
 
-from handlers.contract import Medium
+from handlers.contract import Held, Medium
 
 _HEADS = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -42,15 +42,16 @@ _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
 _FOLDED = str.maketrans("-_", "+/", " \t\r\n\f\v")
 
 
-def sniff(data: bytes) -> str | None:
+def sniff(data: Held) -> str | None:
     """The media type of a picture or clip, by how it begins; None where it is no known one."""
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+    begins = data[:12]
+    if begins[:4] == b"RIFF" and begins[8:] == b"WEBP":
         return "image/webp"
-    if data[:4] == b"RIFF" and data[8:12] == b"AVI ":
+    if begins[:4] == b"RIFF" and begins[8:] == b"AVI ":
         return "video/x-msvideo"
-    if data[4:8] == b"ftyp":
-        return _BRANDS.get(data[8:12], "video/mp4")
-    return next((media_type for head, media_type in _HEADS if data.startswith(head)), None)
+    if begins[4:8] == b"ftyp":
+        return _BRANDS.get(begins[8:], "video/mp4")
+    return next((media_type for head, media_type in _HEADS if begins.startswith(head)), None)
 
 
 def decoded(text: str) -> bytes | None:

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from handlers.contract import ClipDescription
+from handlers.contract import ClipDescription, Held
 
 MOST_BOXES = 100_000
 """On one level. A clip in fragments has two for each; more are there to waste time."""
@@ -38,7 +38,7 @@ class Box:
     end: int
 
 
-def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
+def boxes(data: Held, start: int, end: int) -> Iterator[Box]:
     """The boxes from `start` to `end`, one after the other, until one makes no sense."""
     for _ in range(MOST_BOXES):
         if start + 8 > end:
@@ -54,7 +54,7 @@ def boxes(data: bytes, start: int, end: int) -> Iterator[Box]:
         start += size
 
 
-def is_whole(data: bytes) -> bool:
+def is_whole(data: Held) -> bool:
     """Whether each box of a file is all there, and both the index and the media are.
 
     A file in fragments that was cut between two of them looks whole.
@@ -68,7 +68,7 @@ def is_whole(data: bytes) -> bool:
     return b"moov" in kinds and media[-1:] == [b"mdat"]
 
 
-def described(data: bytes, media_type: str, extension: str) -> ClipDescription | None:
+def described(data: Held, media_type: str, extension: str) -> ClipDescription | None:
     """What a file says of itself: nobody looked whether it is true. None where it does not say
     everything, as one in fragments does not.
 
@@ -102,13 +102,13 @@ def described(data: bytes, media_type: str, extension: str) -> ClipDescription |
     )
 
 
-def _handler(data: bytes, track: Box) -> bytes:
+def _handler(data: Held, track: Box) -> bytes:
     """What a track is: "vide", "soun" or something else."""
     at = _inside(data, track, b"mdia", b"hdlr").start + 8
     return data[at : at + 4]
 
 
-def _pictures(data: bytes, track: Box) -> tuple[str, int, int]:
+def _pictures(data: Held, track: Box) -> tuple[str, int, int]:
     """Codec, width and height; where the matrix of the track turns it on its side, turned."""
     entry = _inside(data, track, b"mdia", b"minf", b"stbl", b"stsd").start + 8
     name = data[entry + 4 : entry + 8]
@@ -119,7 +119,7 @@ def _pictures(data: bytes, track: Box) -> tuple[str, int, int]:
     return (codec, width, height) if upright else (codec, height, width)
 
 
-def _times(data: bytes, track: Box) -> tuple[int, float]:
+def _times(data: Held, track: Box) -> tuple[int, float]:
     """How many frames, and how many seconds they last."""
     header = _inside(data, track, b"mdia", b"mdhd").start
     scale = _number(data, header + (20 if data[header] == 1 else 12), 4)
@@ -135,7 +135,7 @@ def _times(data: bytes, track: Box) -> tuple[int, float]:
     return frames, ticks / scale
 
 
-def _inside(data: bytes, box: Box, *path: bytes) -> Box:
+def _inside(data: Held, box: Box, *path: bytes) -> Box:
     """The first box by each name, one inside of the other."""
     for kind in path:
         found = (one for one in boxes(data, box.start, box.end) if one.kind == kind)
@@ -146,5 +146,5 @@ def _inside(data: bytes, box: Box, *path: bytes) -> Box:
     return box
 
 
-def _number(data: bytes, at: int, size: int) -> int:
+def _number(data: Held, at: int, size: int) -> int:
     return int.from_bytes(data[at : at + size], "big")

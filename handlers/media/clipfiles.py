@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from handlers.answers.encoded import sniff
-from handlers.contract import ClipDescription, HandlerError
+from handlers.contract import ClipDescription, HandlerError, Held
 from handlers.media import boxes, ebml
 
 _BOXES = ("video/mp4", "video/quicktime")
@@ -22,7 +22,7 @@ class Container:
     """FFmpeg's name for what reads it."""
 
 
-def container_of(data: bytes) -> Container:
+def container_of(data: Held) -> Container:
     """What holds a clip.
 
     Raises:
@@ -47,7 +47,7 @@ def is_clip(head: bytes) -> bool:
     return (sniff(head) or "").startswith("video/")
 
 
-def looks_cut(data: bytes) -> bool:
+def looks_cut(data: Held) -> bool:
     """Whether a clip ends before its end; False for what is no clip."""
     media_type = sniff(data)
     if media_type in _BOXES:
@@ -55,7 +55,7 @@ def looks_cut(data: bytes) -> bool:
     return media_type == _EBML and not ebml.is_whole(data)
 
 
-def described_by_container(data: bytes) -> ClipDescription:
+def described_by_container(data: Held) -> ClipDescription:
     """What a clip says of itself, for where nothing that decodes clips is installed. Nobody looked
     whether it is true, and frames that an edit list hides are counted too.
 

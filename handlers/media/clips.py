@@ -21,7 +21,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from handlers.contract import ClipDescription, HandlerError
+from handlers.contract import ClipDescription, HandlerError, Held
 from handlers.media.clipfiles import container_of, looks_cut, unreadable
 
 CODECS = ("h264", "hevc", "av1", "vp8", "vp9", "mpeg4", "prores")
@@ -57,7 +57,7 @@ class Limits:
     frames: int = 36_000
 
 
-def describe_clip(data: bytes, limits: Limits) -> ClipDescription:
+def describe_clip(data: Held, limits: Limits) -> ClipDescription:
     """Read a clip from its first to its last packet, decode its end, and say what it is.
 
     Args:
@@ -99,15 +99,36 @@ def _refuse(url: str, _flags: int, _options: Any) -> Any:
     raise PermissionError(f"a clip names another file, {url!r}")
 
 
+class _File:
+    """Bytes as FFmpeg reads a file, without a copy of all of them."""
+
+    def __init__(self, data: Held) -> None:
+        self._data = data
+        self._at = 0
+
+    def read(self, size: int) -> bytes:
+        part = self._data[self._at : self._at + size]
+        self._at += len(part)
+        return part
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        begins = {io.SEEK_CUR: self._at, io.SEEK_END: len(self._data)}.get(whence, 0)
+        self._at = max(0, begins + offset)
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
 @contextmanager
-def opened(data: bytes) -> Iterator[InputContainer]:
-    """A clip that FFmpeg reads from memory; what goes wrong with it meanwhile is told in words."""
+def opened(data: Held) -> Iterator[InputContainer]:
+    """A clip that FFmpeg reads; what goes wrong with it meanwhile is told in words."""
     demuxer = container_of(data).demuxer
     if looks_cut(data):
         raise unreadable("it is cut short")
     try:
         with av.open(
-            io.BytesIO(data),
+            _File(data),
             "r",
             format=demuxer,
             options=_STRICT,

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from handlers.answers.encoded import sniff
+from handlers.contract import Held
 
 PNG_HEAD: Final = b"\x89PNG\r\n\x1a\n"
 JPEG_SCAN: Final = b"\xda"
@@ -72,11 +73,11 @@ def container_of(data: bytes) -> Container | None:
     return Container(data, media_type, parts, whole)
 
 
-def size_of(data: bytes) -> tuple[int, int] | None:
+def size_of(data: Held) -> tuple[int, int] | None:
     """Width and height in pixels that a picture's head claims; None where it does not say."""
-    if data.startswith(PNG_HEAD):
+    if data[:8] == PNG_HEAD:
         return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    if data.startswith(b"\xff\xd8"):
+    if data[:2] == b"\xff\xd8":
         frames = (data[part.body] for part in jpeg_parts(data) if part.name in _JPEG_FRAMES)
         head = next(frames, b"")
         return int.from_bytes(head[3:5], "big"), int.from_bytes(head[1:3], "big")
@@ -112,7 +113,7 @@ def _png_is_whole(data: bytes, parts: tuple[Part, ...]) -> bool:
 # ---------------------------------------------------------------- JPEG
 
 
-def jpeg_parts(data: bytes) -> Iterator[Part]:
+def jpeg_parts(data: Held) -> Iterator[Part]:
     """The segments of a JPEG up to the head of its first scan, or as far as they can be
     followed."""
     at = 2
@@ -157,7 +158,7 @@ def webp_chunk(name: bytes, body: bytes) -> bytes:
     return name + len(body).to_bytes(4, "little") + body + b"\0" * (len(body) % 2)
 
 
-def webp_canvas(data: bytes) -> tuple[int, int, bool] | None:
+def webp_canvas(data: Held) -> tuple[int, int, bool] | None:
     """Width and height in pixels and whether there is transparency, by the head of a WebP; None
     where it does not say, or is none."""
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP":

@@ -10,7 +10,8 @@ import io
 import warnings
 from typing import TYPE_CHECKING
 
-from handlers.contract import Description, HandlerError
+from handlers.answers.encoded import sniff
+from handlers.contract import Description, HandlerError, Held
 from handlers.media.containers import size_of
 
 if TYPE_CHECKING:
@@ -23,8 +24,11 @@ FORMATS = {
 }
 """By Pillow's name: media type and file extension."""
 
+_MEDIA_TYPES = [media_type for media_type, _ in FORMATS.values()]
+_NO_PICTURE = "it is no PNG, JPEG or WebP"
 
-def describe(data: bytes, max_pixels: int, max_bytes: int) -> Description:
+
+def describe(data: Held, max_pixels: int, max_bytes: int) -> Description:
     """Decode a picture wholly, and say what it is.
 
     Args:
@@ -55,7 +59,7 @@ class Undecodable(Exception):
     """Some bytes are no picture of a known format, or one that is cut short or damaged."""
 
 
-def decoded(data: bytes, max_pixels: int) -> Image.Image:
+def decoded(data: Held, max_pixels: int) -> Image.Image:
     """A picture, decoded wholly; the first one, where it holds several.
 
     Args:
@@ -68,15 +72,17 @@ def decoded(data: bytes, max_pixels: int) -> Image.Image:
     """
     from PIL import Image, UnidentifiedImageError
 
+    if sniff(data) not in _MEDIA_TYPES:  # before all of it is read
+        raise Undecodable(_NO_PICTURE)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a bomb is judged here, and odd metadata are no matter
             _judge(size_of(data) or (0, 0), max_pixels)  # opening a WebP takes its memory already
-            picture = Image.open(io.BytesIO(data), formats=tuple(FORMATS))
+            picture = Image.open(io.BytesIO(data[:]), formats=tuple(FORMATS))
             _judge(picture.size, max_pixels)
             picture.load()
     except UnidentifiedImageError:
-        raise Undecodable("it is no PNG, JPEG or WebP") from None
+        raise Undecodable(_NO_PICTURE) from None
     except Image.DecompressionBombError as error:
         raise HandlerError("too_large", str(error)) from None
     except (OSError, EOFError, SyntaxError, ValueError) as error:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from handlers.contract import Held
+
 _HEADER, _DOCTYPE, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x4282, 0x18538067, 0x1F43B675
 _LONGEST_HEADER = 4096
 _MOST_ELEMENTS, _MOST_BLOCKS = 64, 200_000
@@ -22,7 +24,7 @@ class Element:
     """None: it was not known when it was begun, as in a stream."""
 
 
-def doctype(data: bytes) -> str | None:
+def doctype(data: Held) -> str | None:
     """What kind of EBML it is: "webm" or "matroska"; None where it does not say."""
     header = _element(data, 0)
     if header is None or header.id != _HEADER or header.end is None:
@@ -38,7 +40,7 @@ def doctype(data: bytes) -> str | None:
     return None
 
 
-def is_whole(data: bytes) -> bool:
+def is_whole(data: Held) -> bool:
     """Whether the segment, which holds all media, is there to its end.
 
     One of unknown size, as streams have, is followed through its clusters: it looks whole where it
@@ -60,7 +62,7 @@ def is_whole(data: bytes) -> bool:
     return segment
 
 
-def _element(data: bytes, at: int) -> Element | None:
+def _element(data: Held, at: int) -> Element | None:
     """The element that begins there."""
     identity, size_at = _vint(data, at, 4)
     size, start = _vint(data, size_at, 8)
@@ -72,7 +74,7 @@ def _element(data: bytes, at: int) -> Element | None:
     return Element(identity, start, None if size == unknown else start + size)
 
 
-def _vint(data: bytes, at: int, longest: int) -> tuple[int | None, int]:
+def _vint(data: Held, at: int, longest: int) -> tuple[int | None, int]:
     """A variable-size integer with its marker, and where it ends; None where there is none."""
     length = 9 - data[at].bit_length() if at < len(data) else 9
     if length > longest or at + length > len(data):

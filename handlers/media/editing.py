@@ -48,9 +48,10 @@ async def edit(context: Context, wanted: Edit, *, prefix: str) -> None:
     outcome = await _asked(context, wanted)
     left_out = "mask" in outcome.left_out
     if left_out:
+        back = "was put back" if outcome.media else "was not put back, as it stayed there"
         context.warn(
             "the provider takes no mask: it was asked for the whole picture, and what it changed "
-            "outside of the mask was put back"
+            f"outside of the mask {back}"
         )
     for number, medium in enumerate(outcome.media, start=1):
         if wanted.mask is not None and (left_out or wanted.keep_outside):

@@ -63,6 +63,12 @@ class ImageFields(MadeFields):
         None, description="The provider's switch for adult content."
     )
 
+    @property
+    def needs_download(self) -> str | None:
+        """What `keep_outside` pastes the picture's own pixels into."""
+        keeps = getattr(self, "keep_outside", False)  # of the tasks that edit
+        return "keep_outside puts pixels back into what the provider made" if keeps else None
+
 
 def for_provider(request: ImageFields) -> dict[str, Json]:
     """The fields of a request that go to its provider: those of pictures, and only those that the

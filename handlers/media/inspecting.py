@@ -17,20 +17,29 @@ import resource
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from mmap import ACCESS_READ, mmap
 
-from handlers.contract import HandlerError, Json
+from handlers.contract import HandlerError, Held, Json
 
 
 def main() -> int:
     """Look into the clip on stdin."""
     limits = json.loads(sys.argv[1])
-    data = sys.stdin.buffer.read()
+    data = _held()
     answer, poster = looked_into(data, limits)
     sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n" + poster)
     return 0
 
 
-def looked_into(data: bytes, limits: Mapping[str, Json]) -> tuple[dict[str, Json], bytes]:
+def _held() -> Held:
+    """The clip, of which no more is read than is looked at; all of it where stdin is no file."""
+    try:
+        return mmap(sys.stdin.fileno(), 0, access=ACCESS_READ)
+    except (OSError, ValueError):
+        return sys.stdin.buffer.read()
+
+
+def looked_into(data: Held, limits: Mapping[str, Json]) -> tuple[dict[str, Json], bytes]:
     """What is told of a clip, and its poster. This process can do nothing else afterwards.
 
     Args:

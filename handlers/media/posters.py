@@ -13,6 +13,7 @@ from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 from PIL import Image
 
+from handlers.contract import Held
 from handlers.media.clipfiles import unreadable
 from handlers.media.clips import Limits, judge_size, opened, pictures_of
 
@@ -30,7 +31,7 @@ _TURNS = {
 """By degrees against the clock."""
 
 
-def poster_of(data: bytes, limits: Limits) -> bytes:
+def poster_of(data: Held, limits: Limits) -> bytes:
     """A frame of a clip, as a JPEG, upright: the first that is not black from a tenth of its length
     on, or the one at a tenth where all are.
 

@@ -7,6 +7,7 @@ of WebP.
 from __future__ import annotations
 
 from handlers.answers.encoded import sniff
+from handlers.contract import Held
 from handlers.media.clipfiles import looks_cut as clip_looks_cut
 from handlers.media.containers import JPEG_SCAN, PNG_HEAD, jpeg_parts
 
@@ -14,23 +15,24 @@ _PNG_END = b"IEND\xaeB`\x82"
 _JPEG, _JPEG_END = b"\xff\xd8\xff", b"\xff\xd9"
 
 
-def is_medium(data: bytes) -> bool:
+def is_medium(data: Held) -> bool:
     """Whether some bytes begin as a picture or a clip of a format that is known."""
     return sniff(data) is not None
 
 
-def looks_cut(data: bytes) -> bool:
+def looks_cut(data: Held) -> bool:
     """Whether a medium ends before its end: False where its format does not tell."""
-    if data.startswith(PNG_HEAD):
-        return _PNG_END not in data
-    if data.startswith(_JPEG):
-        return data.find(_JPEG_END, _scan_of_jpeg(data)) < 0
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+    begins = data[:12]
+    if begins.startswith(PNG_HEAD):
+        return data.rfind(_PNG_END) < 0
+    if begins.startswith(_JPEG):
+        return data.rfind(_JPEG_END, _scan_of_jpeg(data)) < 0
+    if begins.startswith(b"RIFF") and begins[8:] == b"WEBP":
         return len(data) < 8 + int.from_bytes(data[4:8], "little")
     return clip_looks_cut(data)
 
 
-def _scan_of_jpeg(data: bytes) -> int:
+def _scan_of_jpeg(data: Held) -> int:
     """Where the pixels of a JPEG begin: what stands before may hold a whole small JPEG, with an
     end of its own. Where its parts can be followed no further, if they do not begin."""
     at = 2

@@ -16,7 +16,7 @@ from tests.support import Daemon
 @contextmanager
 def serving(root: Path, **env: str) -> Iterator[Daemon]:
     """A daemon that serves for as long as the block, and then stops in good order."""
-    running = Daemon(root, DARKROOM_SETTLE="", **env)
+    running = Daemon(root, fresh=True, DARKROOM_SETTLE="", **env)
     try:
         running.wait_serving(PATIENCE)
         yield running

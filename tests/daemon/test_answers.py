@@ -25,6 +25,7 @@ from tests.daemon.rawserver import (
     serving,
     site_of,
 )
+from tests.examples import examples
 
 
 def endless_chunks(peer: Peer) -> None:
@@ -99,7 +100,7 @@ FIELDS += [b"Connection: upgrade\r\n", b"\r\n", b"3\r\nabc\r\n", b"0\r\n\r\n"]
 NOISE = st.lists(st.sampled_from(FIELDS) | st.binary(max_size=9), max_size=6).map(b"".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.sampled_from(HEADS), NOISE)
 def test_no_bytes_are_too_odd_for_a_clear_end(head: bytes, noise: bytes) -> None:
     def script(peer: Peer) -> None:

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.backlog import Backlog
+from tests.examples import examples
 
 
 def test_nothing_waits_at_first() -> None:
@@ -49,7 +50,7 @@ NAMES = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(NAMES, NAMES, st.integers(1, 5))
 def test_every_name_is_handed_out_and_no_batch_is_larger_than_asked(
     told: list[str], found: list[str], most: int

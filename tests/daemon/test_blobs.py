@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daemon.blobs import BlobStore
 from daemon.longstrings import LONG, with_long_strings, without_long_strings
 from tests.builders import OBJECTS
+from tests.examples import examples
 
 DATA = b"some bytes"
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -164,7 +165,7 @@ def test_an_empty_string_of_the_request_stays_empty() -> None:
     assert with_long_strings(thin, taken) == request
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(OBJECTS, st.data())
 def test_filling_is_the_inverse_of_thinning(request: dict[str, Any], data: st.DataObject) -> None:
     for name in list(request):

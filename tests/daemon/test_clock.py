@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from daemon.clock import SystemClock, normal_rfc3339, parse_rfc3339, rfc3339
 from daemon.testing import FrozenClock
+from tests.examples import examples
 
 MOMENTS = st.datetimes(timezones=st.just(UTC))
 
@@ -21,14 +22,14 @@ def test_a_whole_second_still_has_its_milliseconds() -> None:
     assert rfc3339(datetime(2026, 1, 2, tzinfo=UTC)) == "2026-01-02T00:00:00.000Z"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(MOMENTS)
 def test_reading_back_loses_less_than_a_millisecond(moment: datetime) -> None:
     lost = moment - parse_rfc3339(rfc3339(moment))
     assert timedelta(0) <= lost < timedelta(milliseconds=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(MOMENTS, MOMENTS)
 def test_moments_compare_as_their_texts(one: datetime, other: datetime) -> None:
     assert (rfc3339(one) < rfc3339(other)) == (
@@ -65,7 +66,7 @@ def test_a_moment_that_somebody_wrote_is_brought_into_our_form(text: str, normal
     assert normal_rfc3339(normal) == normal
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(MOMENTS, st.integers(-23 * 60, 23 * 60))
 def test_any_moment_is_the_same_in_every_offset(moment: datetime, minutes: int) -> None:
     try:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from daemon.configfiles import MAX_DEPTH, Gathered, decoded, judge_status, parse_json5
 from handlers.contract import HandlerError
+from tests.examples import examples
 
 
 def test_json5_is_taken_as_it_is_written() -> None:
@@ -56,7 +57,7 @@ def test_a_message_repeats_nothing_of_the_file() -> None:
     assert error.value.__cause__ is None
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(alphabet="{}[]:,'\"\\/*x0.-+eN\n \u2028\ud800", max_size=25))
 def test_any_text_is_parsed_or_refused(text: str) -> None:
     try:

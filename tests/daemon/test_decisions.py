@@ -40,6 +40,7 @@ from daemon.events import (
 )
 from daemon.state import State
 from tests.builders import EPOCH, History, accepted, ended, job, problem
+from tests.examples import examples
 
 BROKEN = Problem("provider_failed", "it broke")
 OPEN: list[Any] = ["waiting", "running", "polling", "retrying"]
@@ -373,7 +374,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(STEPS)
 def test_whatever_is_dropped_asking_twice_never_comes_to_two_answers(
     steps: list[tuple[str, str, str]],

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gzip
+import hashlib
+import os
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from daemon.answers import Pace
 from daemon.downloads import retry_after
+from daemon.files import write_all
 from daemon.net import Effort, Fetched, Network
 from daemon.redaction import Secret
 from daemon.sites import Site
+from daemon.staging import SMALL
 from daemon.testing import tiny_image
 from handlers.contract import HandlerError
 from handlers.media.wholeness import is_medium
@@ -29,6 +35,7 @@ from tests.daemon.rawserver import (
     serving,
     site_of,
 )
+from tests.support import wait_until
 
 PICTURE = tiny_image()
 
@@ -334,6 +341,127 @@ def test_what_is_no_medium_is_fetched_again_and_given_back_in_the_end() -> None:
 def test_where_a_cut_medium_comes_last_nothing_is_given_back() -> None:
     script = in_turn(always(reply(b"no medium")), always(reply(PICTURE[:40])))
     assert failed(script, is_medium=is_medium).retryable
+
+
+# ---------------------------------------------------------------- large ones
+
+
+LARGE = tiny_image()[:-12] + bytes(3 * SMALL) + tiny_image()[-12:]
+"""Begins and ends as a PNG."""
+
+
+def fetched_to(folder: Path, script: Script, **options: Any) -> Fetched:
+    return fetch(script, staging=folder, max_media_bytes=8 * SMALL, is_medium=is_medium, **options)
+
+
+def test_a_large_medium_comes_into_a_file(tmp_path: Path) -> None:
+    got = fetched_to(tmp_path, always(reply(LARGE, content_type="image/png")))
+    assert (got.data, got.media_type) == (None, "image/png")
+    assert got.staged is not None
+    assert got.staged.path.read_bytes() == LARGE
+    assert got.staged.sha256 == hashlib.sha256(LARGE).hexdigest()
+    got.staged.close()
+    assert os.listdir(tmp_path) == []
+
+
+def large_and_cut(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(LARGE[:-20], content_length=len(LARGE)))
+
+
+def large_and_slow(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(LARGE[: 2 * SMALL], content_length=len(LARGE)))
+    peer.wait_until_gone()
+
+
+def large_and_endless(peer: Peer) -> None:
+    peer.request()
+    peer.send(reply(content_length=None, transfer_encoding="chunked"))
+    part = b"10000\r\n" + bytes(1 << 16) + b"\r\n"
+    while True:
+        peer.send(part)
+
+
+FAULTY = {
+    "shorter than its length": (large_and_cut, "download_failed"),
+    "without its end": (always(reply(LARGE[:-12])), "download_failed"),
+    "too slow": (large_and_slow, "download_failed"),
+    "too large": (large_and_endless, "too_large"),
+    "a page": (always(reply(b"<html>" + bytes(2 * SMALL))), "download_failed"),
+    "a text": (always(reply(b"GIF89a" + b"x" * 2 * SMALL)), "download_failed"),
+    "refused": (always(reply(LARGE, status=404)), "download_failed"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTY)
+def test_a_try_that_failed_leaves_no_file(fault: str, tmp_path: Path) -> None:
+    script, code = FAULTY[fault]
+    with pytest.raises(HandlerError) as caught:
+        fetched_to(tmp_path, script)
+    assert caught.value.code == code
+    wait_until(lambda: os.listdir(tmp_path) == [], "nothing is left")
+
+
+def test_the_deadline_leaves_no_file(tmp_path: Path) -> None:
+    slow = Effort(pace=Pace(floor=1, window=60))
+    with pytest.raises(HandlerError) as caught:
+        fetched_to(tmp_path, large_and_slow, timeout=0.5, effort=slow)
+    assert caught.value.message.endswith("was not here within 0.5 s")
+    wait_until(lambda: os.listdir(tmp_path) == [], "nothing is left")
+
+
+def test_of_large_ones_that_are_no_medium_only_the_last_is_given_back(tmp_path: Path) -> None:
+    odd = b"\xff\xd9 no medium" + bytes(2 * SMALL)
+    got = fetched_to(tmp_path, always(reply(odd)))
+    assert got.staged is not None
+    assert got.staged.path.read_bytes() == odd
+    assert os.listdir(tmp_path) == [got.staged.path.name]
+    got.staged.close()
+    got = fetched_to(tmp_path, in_turn(always(reply(odd)), always(reply(PICTURE))))
+    assert (got.data, os.listdir(tmp_path)) == (PICTURE, [])
+
+
+def test_a_long_text_comes_into_a_file_where_a_text_is_wanted(tmp_path: Path) -> None:
+    text = b"{" + b" " * 2 * SMALL + b"}"
+    with serving(always(reply(text))) as server:
+        got = run(
+            lambda net: net.fetch(site_of(server), "/x", 5, text=True),
+            staging=tmp_path,
+            max_media_bytes=8 * SMALL,
+        )
+    assert got.staged.path.read_bytes() == text
+    got.staged.close()
+
+
+def test_a_disk_without_room_is_no_fault_of_the_medium(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("daemon.staging.write_all", full)
+    with pytest.raises(OSError, match="full"):
+        fetched_to(tmp_path, always(reply(LARGE)))
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_time_that_the_disk_takes_is_not_the_senders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def slow(descriptor: int, data: bytes) -> None:
+        threading.Event().wait(0.4)  # longer than the window
+        write_all(descriptor, data)
+
+    monkeypatch.setattr("daemon.staging.write_all", slow)
+    got = fetched_to(tmp_path, always(reply(LARGE)))
+    assert got.staged is not None
+    got.staged.close()
+
+
+def test_a_clip_whose_first_length_is_a_bracket_is_no_page() -> None:
+    clip = b"\0\0\0<ftypisom" + bytes(48)
+    assert fetch(always(reply(clip)), looks_cut=lambda _: False).data == clip
 
 
 # ---------------------------------------------------------------- within the own origin

@@ -16,6 +16,7 @@ from daemon.entries import WELL_KNOWN, Configuration, load_configuration
 from daemon.redaction import Secret
 from daemon.sites import Limits, Site
 from handlers.wire import Entry
+from tests.examples import examples
 
 
 def write(path: Path, value: Any) -> None:
@@ -280,7 +281,7 @@ OURS = st.dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(ENTRY, OURS)
 def test_no_secret_is_shown(
     tmp_path_factory: pytest.TempPathFactory, theirs: Any, ours: dict[str, str]
@@ -295,7 +296,7 @@ def test_no_secret_is_shown(
     assert CANARY not in repr(configuration)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(st.binary(max_size=30), st.binary(max_size=30))
 def test_no_bytes_break_it(
     tmp_path_factory: pytest.TempPathFactory, toml: bytes, openclaw: bytes

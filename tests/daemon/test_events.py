@@ -25,6 +25,7 @@ from daemon.lines import NO_HASH, compact, decode, draft, encode
 from daemon.segments import Segments
 from daemon.testing import FrozenClock
 from tests.builders import ANY_EVENT, EPOCH, TEXTS, accepted, ended, events_of, requested
+from tests.examples import examples
 
 SOURCE = "/darkroom/01K"
 
@@ -55,7 +56,7 @@ def test_every_type_survives_its_line(name: str, data: st.DataObject) -> None:
     assert read == digest
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ANY_EVENT, st.none() | TEXTS)
 def test_a_line_is_one_line_of_utf8_whatever_the_event_holds(
     event: Event, subject: str | None
@@ -166,7 +167,7 @@ def test_no_single_bit_can_be_flipped_unseen(event: Event) -> None:
                 decode(bytes(flipped), "x:1", NO_HASH)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=200))
 def test_bytes_that_are_no_line_are_corrupt_and_nothing_worse(data: bytes) -> None:
     with pytest.raises(LogCorrupt, match="here:3"):
@@ -281,7 +282,7 @@ def test_a_value_that_holds_itself_or_nests_without_end_is_cut_off() -> None:
         assert len(line_of(event)) < 1000
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.floats() | st.text(), st.floats())
 def test_any_progress_can_be_stored(message: object, fraction: float) -> None:
     event = draft(ProviderProgressed(message, fraction)).event  # type: ignore[arg-type]

@@ -26,6 +26,7 @@ from daemon.files import (
     write_durable,
 )
 from daemon.locks import RootLock, lock_holder
+from tests.examples import examples
 
 RAW_NAMES = st.binary(min_size=1, max_size=40) | st.lists(
     st.sampled_from([b"\\", b"x", b"41", b"\xff", b"\xc3", b"\xa9", b"\\x41", b"\\\\", b"/", b"\n"])
@@ -34,7 +35,7 @@ RAW_NAMES = st.binary(min_size=1, max_size=40) | st.lists(
 # ---------------------------------------------------------------- names
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(RAW_NAMES)
 @example(b"\\xff")
 @example(b"\xff")
@@ -48,7 +49,7 @@ def test_every_name_has_a_text_and_the_text_leads_back(raw: bytes) -> None:
     assert os.fsencode(text_to_name(text)) == raw
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(RAW_NAMES, RAW_NAMES)
 def test_no_two_names_share_a_text(one: bytes, other: bytes) -> None:
     same = name_to_text(os.fsdecode(one)) == name_to_text(os.fsdecode(other))
@@ -69,7 +70,7 @@ def test_names_that_are_text_stay_as_they_are(raw: bytes, text: str) -> None:
     assert name_to_text(os.fsdecode(raw)) == text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(RAW_NAMES, st.integers(0, 12))
 def test_a_fitted_name_is_never_too_long(raw: bytes, times: int) -> None:
     stem = os.fsdecode(raw * (1 + times * 2))

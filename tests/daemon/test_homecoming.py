@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from daemon.homecoming import bring_home
+from daemon.homecoming import bring_home, left_there
 from handlers.contract import ErrorCode, HandlerError, Medium, Outcome
 
 
@@ -63,5 +63,40 @@ def test_what_no_further_try_brings_home_is_not_tried_again(lost: HandlerError) 
     assert caught.value.retryable is False
 
 
+def test_one_for_which_there_is_no_room_is_not_left_out() -> None:
+    with pytest.raises(HandlerError) as caught:
+        home(at("a", "b"), b=gone("disk_full"))
+    assert caught.value.code == "disk_full"
+
+
 def test_an_answer_without_media_has_nothing_to_bring() -> None:
     assert home(Outcome(model="m")) == Outcome(model="m")
+
+
+def test_one_that_could_not_be_written_is_a_failure_when_no_other_is_on_its_way() -> None:
+    begun, ended = [], []
+
+    async def fetch(medium: Medium) -> Medium:
+        begun.append(medium.url)
+        if len(begun) == 1:
+            raise OSError("full")
+        await asyncio.sleep(0)
+        ended.append(medium.url)
+        return Medium(b"x")
+
+    with pytest.raises(OSError, match="full"):
+        asyncio.run(bring_home(at("a", "b", "c"), fetch))
+    assert (len(begun), len(ended)) == (3, 2)
+
+
+def test_what_is_left_there_is_listed_as_it_was_given() -> None:
+    path = Medium(url="/videos/1/content")
+    given = Outcome((path, Medium(b"here"), Medium(sha256="f" * 64)), model="m")
+    outcome = left_there(given)
+    assert outcome.media == given.media[1:]
+    assert outcome.references == (
+        {"reference": "/videos/1/content", "reason": "download is false"},
+    )
+    assert len(outcome.warnings) == 1
+    assert left_there(at("a")).warnings == ()
+    assert left_there(Outcome(model="m")) == Outcome(model="m")

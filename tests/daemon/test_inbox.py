@@ -30,6 +30,7 @@ from daemon.inbox import (
     is_pause,
     scan,
 )
+from tests.examples import examples
 from tests.support import wait_until
 
 # ---------------------------------------------------------------- names
@@ -178,7 +179,7 @@ def _remove_deep(folder: Path) -> None:
         (folder / "top").rmdir()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.binary(min_size=1, max_size=20).filter(lambda raw: not {0, 47} & set(raw)))
 def test_any_name_is_told_so_that_it_leads_back(
     tmp_path_factory: pytest.TempPathFactory, raw: bytes

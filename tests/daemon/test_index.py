@@ -15,6 +15,7 @@ from daemon.jobs import Job
 from daemon.segments import Position
 from daemon.state import Drop, State
 from tests.builders import ANY_EVENT, History, accepted, answered, ended
+from tests.examples import examples
 
 
 def position(sequence: int) -> Position:
@@ -210,7 +211,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(STEPS, st.sets(st.integers(0, 25)))
 def test_a_state_with_an_index_is_the_state_without_one(
     tmp_path_factory: pytest.TempPathFactory, steps: Any, cuts: set[int]

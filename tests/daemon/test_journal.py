@@ -11,6 +11,7 @@ from daemon.journal import Journal, Taken, digest_of_call, outcome_of
 from handlers.contract import Artifact, Call, HandlerError, Medium, Outcome
 from handlers.wire import Ticket
 from tests.builders import ARTIFACT, JSON, History, answered, job, problem, requested
+from tests.examples import examples
 
 OnAmbiguous = Literal["fail", "retry"]
 
@@ -211,7 +212,7 @@ def test_whatever_would_be_sent_differently_has_another_digest(other: Call) -> N
     assert digest_of_call(Call("op", {"a": 1})) != digest_of_call(other)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(JSON, JSON)
 def test_a_digest_is_the_same_every_time(one: Any, other: Any) -> None:
     call = Call("op", {"one": one}, extra={"other": other})

@@ -13,6 +13,7 @@ from daemon.files import NO_SIGNATURE, signature_of
 from daemon.looking import Bad, Busy, Gone, Good, Looker
 from daemon.requests import digest_of, digests_of
 from tests.builders import as_bytes, door
+from tests.examples import examples
 
 GOOD = {"prompt": "x", "labels": {"l": 1}}
 
@@ -111,7 +112,7 @@ def test_what_does_not_parse_may_still_become_whole(
     assert look.key == digests_of(data)[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(1, len(as_bytes(GOOD)) - 1))
 def test_no_beginning_of_a_request_is_taken(tmp_path_factory: Any, cut: int) -> None:
     folder = tmp_path_factory.mktemp("inbox")
@@ -218,7 +219,7 @@ def test_names_that_are_not_utf8_are_looked_at_like_others(looker: Looker, inbox
     assert isinstance(looker.look("\\xff\\\\.json"), Good)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.binary(max_size=60))
 def test_any_bytes_are_good_or_bad(tmp_path_factory: Any, data: bytes) -> None:
     folder = tmp_path_factory.mktemp("inbox")

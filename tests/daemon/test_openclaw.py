@@ -14,6 +14,7 @@ from daemon.configfiles import Gathered
 from daemon.drafts import Sheet, Value
 from daemon.openclaw import read_openclaw
 from daemon.redaction import Secret
+from tests.examples import examples
 
 GOLDEN = r"""
 // ~/.openclaw/openclaw.json
@@ -338,7 +339,7 @@ SHAPED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(JSON | SHAPED)
 def test_no_json_breaks_it(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "any" / "openclaw.json"

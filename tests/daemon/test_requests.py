@@ -21,6 +21,7 @@ from daemon.requests import (
 )
 from daemon.strictjson import MAX_FAULTS
 from tests.builders import JSON, TEXTS, as_bytes, door
+from tests.examples import examples
 
 DOOR = door()
 GOOD = {"task": "generate_image", "prompt": "a brass diving helmet"}
@@ -377,10 +378,35 @@ def test_a_field_of_a_later_version_is_refused_by_name_unless_it_holds_its_defau
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("download", 1), ("download", None), ("vars", False)],
+    [("download", 0), ("download", None), ("vars", False)],
 )
 def test_what_only_python_takes_for_the_default_is_not_it(name: str, value: Any) -> None:
     assert list(faults(**{name: value})) == [f"/{name}"]
+
+
+@pytest.mark.parametrize(
+    ("task", "more"),
+    [
+        ("edit_image", {"image": "a.png", "mask": "b.png", "keep_outside": True}),
+        ("mask_inpaint", {"image": "a.png", "regions": ["rect:0:0:1:1"], "keep_outside": True}),
+        ("outpaint_image", {"image": "a.png", "expand": 1, "keep_outside": True}),
+        ("object_select_edit", {"image": "a.png", "keep_outside": True}),
+        ("fetch_generated_media", {"url": "https://x.test/a.png"}),
+    ],
+)
+def test_what_works_on_media_that_come_back_cannot_leave_them_there(
+    task: str, more: dict[str, Any]
+) -> None:
+    wanted = {"task": task, **more} | ({} if "fetch" in task else {"prompt": "x"})
+    assert DOOR.validate(wanted).envelope.download
+    with pytest.raises(BadRequest) as caught:
+        DOOR.validate({**wanted, "download": False})
+    (fault,) = caught.value.problem.faults
+    assert (fault.pointer, fault.message[:17]) == ("/download", "cannot be false: ")
+    if more.pop("keep_outside", False):
+        wanted.pop("keep_outside")
+        wanted.pop("mask", None)
+        assert not DOOR.validate({**wanted, "download": False}).envelope.download
 
 
 def test_a_million_unknown_fields_are_refused_in_a_moment() -> None:
@@ -483,7 +509,7 @@ def test_a_prefix_becomes_a_safe_beginning_of_a_name(prefix: str, name: str | No
         assert taken(prefix=prefix).envelope.prefix == name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.text(max_size=300))
 def test_any_prefix_that_is_taken_leaves_room_in_a_name(prefix: str) -> None:
     try:
@@ -557,7 +583,7 @@ def assert_in_form(problem: Problem) -> None:
     json.dumps(problem.to_json(), ensure_ascii=False, allow_nan=False).encode()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=80))
 def test_any_bytes_are_refused_and_nothing_worse(data: bytes) -> None:
     try:
@@ -588,7 +614,7 @@ VALUES = (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(st.dictionaries(NAMES | TEXTS, VALUES, max_size=8) | JSON)
 def test_any_json_value_is_a_request_or_refused_and_nothing_worse(value: Any) -> None:
     try:
@@ -600,7 +626,7 @@ def test_any_json_value_is_a_request_or_refused_and_nothing_worse(value: Any) ->
     assert DOOR.validate(json.loads(json.dumps(value))).fields == request.fields
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.dictionaries(NAMES, VALUES, min_size=1, max_size=4))
 def test_every_fault_of_a_field_points_at_something_that_is_there(value: Any) -> None:
     value = {"prompt": "x", **value}

@@ -25,6 +25,7 @@ from daemon.lines import NO_HASH, decode, encode
 from daemon.results import Emitted, Put, Remove, ResultFolder, build, render, result_parts
 from daemon.state import Drop
 from tests.builders import EPOCH, ended, events_of, problem
+from tests.examples import examples
 
 FIELDS = [
     "schema",
@@ -177,7 +178,7 @@ def test_a_name_too_long_for_its_results_name_gets_a_shorter_one() -> None:
     assert one.startswith("x" * 200)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.binary(min_size=1, max_size=250).filter(lambda raw: b"/" not in raw and b"\0" not in raw))
 def test_any_name_of_a_file_has_a_name_for_its_result(raw: bytes) -> None:
     name = name_to_text(os.fsdecode(raw)) + ".json"

@@ -13,6 +13,7 @@ from daemon.errors import Problem
 from daemon.retries import Failed, next_attempt
 from daemon.settings import Settings
 from handlers.contract import ErrorCode
+from tests.examples import examples
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SETTINGS = Settings(retry_seconds=2, retry_seconds_max=30)
@@ -47,7 +48,7 @@ def test_the_last_attempt_is_the_last(attempt: int, allowed: int) -> None:
     assert after(attempt=attempt, allowed=allowed) is None
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.integers(1, 99))
 def test_the_wait_grows_with_jitter_up_to_the_longest(attempt: int) -> None:
     wait = seconds(after(attempt=attempt, allowed=100))
@@ -82,7 +83,7 @@ def test_being_asked_for_patience_is_no_attempt_and_never_the_last(attempt: int)
     assert found.hold == found.due
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 50))
 def test_patience_grows_with_each_time_in_a_row(times: int) -> None:
     wait = seconds(after("provider_rate_limited", in_a_row=times))

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from daemon.jobs import Job
 from daemon.schedule import HEAD_START, Heap, Schedule
 from tests.builders import job
+from tests.examples import examples
 
 NOW = "2026-01-01T00:00:00.000Z"
 SOON = "2026-01-01T00:00:01.000Z"
@@ -442,7 +443,7 @@ class Inbox:
 
 
 @SMALL_START
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(NOISE, PRIORITIES, st.integers(0, 30))
 def test_two_busy_folders_of_one_priority_are_served_alike(
     noise: list[list[tuple[str, int]]], priority: int, lead: int
@@ -460,7 +461,7 @@ def test_two_busy_folders_of_one_priority_are_served_alike(
         assert abs(served["a"] - served["b"]) <= 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9))), st.integers(0, 40))
 def test_a_new_folder_waits_for_one_job_of_each_busy_one(
     drops: list[tuple[str, int]], before: int
@@ -479,7 +480,7 @@ def test_a_new_folder_waits_for_one_job_of_each_busy_one(
 
 
 @SMALL_START
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(NOISE, NOISE, PRIORITIES, st.integers(0, 4))
 def test_every_job_is_picked_within_bounds_whatever_comes_later(
     earlier: list[list[tuple[str, int]]],
@@ -738,7 +739,7 @@ def act(plan: Schedule | Model, operation: tuple[Any, ...]) -> Job | None:
 
 
 @SMALL_START
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(long_lists(OPERATIONS, 60), st.integers(1, 6), st.integers(1, 4))
 def test_it_does_what_the_model_does(
     operations: list[tuple[Any, ...]], limit: int, lane: int

@@ -41,6 +41,7 @@ from tests.builders import (
     problem,
     requested,
 )
+from tests.examples import examples
 
 JOBS = st.none() | st.sampled_from(["J1", "J2", "J3"])
 NAMES = st.none() | st.sampled_from(["a.json", "b.json"])
@@ -71,7 +72,7 @@ def matched(key: str, job: str) -> RequestMatched:
 # ---------------------------------------------------------------- the fold itself
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(LOGS)
 def test_any_events_in_any_order_can_be_folded(log: list[Recorded]) -> None:
     state = fold(log)
@@ -85,7 +86,7 @@ def test_any_events_in_any_order_can_be_folded(log: list[Recorded]) -> None:
     assert all(job.id == key for key, job in state.jobs.items())
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(LOGS, st.integers(0, 25))
 def test_folding_in_two_halves_is_folding_at_once(log: list[Recorded], cut: int) -> None:
     state = fold(log[:cut])
@@ -94,7 +95,7 @@ def test_folding_in_two_halves_is_folding_at_once(log: list[Recorded], cut: int)
     assert state == fold(log)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(LOGS)
 def test_a_copy_of_a_state_does_not_move_with_it(log: list[Recorded]) -> None:
     """The fold replaces values and never changes one that somebody may hold."""
@@ -106,7 +107,7 @@ def test_a_copy_of_a_state_does_not_move_with_it(log: list[Recorded]) -> None:
     assert all(job == then for job, then in held)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(LOGS)
 def test_a_jobs_version_counts_its_events_from_its_acceptance(log: list[Recorded]) -> None:
     state = fold(log)

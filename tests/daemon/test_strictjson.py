@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from daemon.errors import BadRequest, Problem
 from daemon.strictjson import MAX_DEPTH, MAX_FAULTS, parse_json, pointer_of
 from tests.builders import JSON, TEXTS, same_json
+from tests.examples import examples
 
 
 def refused(data: bytes) -> Problem:
@@ -35,7 +36,7 @@ def faults(data: bytes) -> list[tuple[str, str]]:
 # ---------------------------------------------------------------- what is taken
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(JSON)
 def test_what_json_writes_is_read_as_it_is(value: Any) -> None:
     if _fits(value):
@@ -238,7 +239,7 @@ def test_no_more_faults_are_told_than_anybody_reads() -> None:
 # ---------------------------------------------------------------- pointers
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(TEXTS))
 def test_a_pointer_leads_back_to_its_parts(parts: list[str]) -> None:
     pointer = pointer_of(parts)
@@ -253,7 +254,7 @@ def test_a_pointer_escapes_tildes_and_slashes() -> None:
 # ---------------------------------------------------------------- hostile input
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=60) | st.text('[]{}":,0123eE.-+ntf\\u"d8NaInfiy ', max_size=60))
 def test_any_bytes_are_a_value_or_a_bad_request(data: bytes | str) -> None:
     raw = data if isinstance(data, bytes) else data.encode()

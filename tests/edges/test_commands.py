@@ -20,6 +20,7 @@ from PIL import Image
 from daemon import client
 from daemon.errors import UsageError
 from daemon.settings import load_settings
+from tests.commands import commands
 from tests.support import (
     REPOSITORY,
     Daemon,
@@ -58,15 +59,7 @@ Done = subprocess.CompletedProcess[str]
 
 def bare(*arguments: str, cwd: Path = REPOSITORY, **env: str) -> Done:
     """A command as it is typed, without --root."""
-    return subprocess.run(
-        [sys.executable, "-m", "daemon", *arguments],
-        env=environment(**env),
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        timeout=60,
-        check=False,
-    )
+    return commands(REPOSITORY).run(list(arguments), b"", environment(**env), cwd)
 
 
 def data(request: Any) -> bytes:

@@ -129,9 +129,9 @@ def paid(root: Root, *arguments: str) -> list[str]:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (signal.SIGTERM, signal.SIGTERM),
-        (signal.SIGINT, signal.SIGINT),
         (signal.SIGTERM, signal.SIGINT),
+        pytest.param(signal.SIGTERM, signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param(signal.SIGINT, signal.SIGINT, marks=pytest.mark.slow),
     ],
 )
 def test_a_paid_call_is_waited_for_until_a_second_signal_ends_it_at_once(
@@ -165,7 +165,7 @@ def test_a_signal_while_it_starts_ends_it_and_the_next_start_is_well(root: Root)
     for number in range(30):
         root.drop(f"{number}.json", DRY)
     for delay in (0.15, 0.3, 0.4, 0.5):
-        running = Daemon(root.path)
+        running = Daemon(root.path, fresh=True)
         time.sleep(delay)  # at whatever point of its start that is
         running.process.terminate()
         assert running.wait() in (0, -signal.SIGTERM, 130, 143)

@@ -101,7 +101,7 @@ def test_a_drain_waits_for_a_retry_that_is_due(root: Root) -> None:
 
 def test_a_job_that_runs_ends_at_its_deadline_and_a_retry_runs_it_without(root: Root) -> None:
     with daemon(root.path):
-        root.drop("x.json", {**PAINTING, "deadline_seconds": 0.5})
+        root.drop("x.json", {**PAINTING, "n": 5, "deadline_seconds": 0.5})
         assert error_of(root, "x.json") == ("failed", "deadline_exceeded")
         assert "job.started" in root.types("x.json")
         (root.inbox / "x.retry").touch()

@@ -339,7 +339,7 @@ def answered(root: Root) -> int:
 
 @pytest.mark.timeout(90)
 def test_a_crowd_that_came_while_the_daemon_stood_still_is_answered_once_each(root: Root) -> None:
-    crowd(root, 3000, 60)
+    crowd(root, 600, 60)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from PIL import Image, PngImagePlugin
 from daemon.testing import tiny_image
 from handlers.contract import Description, HandlerError
 from handlers.media.decoding import FORMATS, describe
+from tests.examples import examples
 
 LIMIT = 10**6
 
@@ -156,7 +157,7 @@ def test_a_text_chunk_that_unpacks_to_a_flood_is_no_danger() -> None:
 
 
 @pytest.mark.parametrize("form", sorted(FORMATS))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(data=st.data())
 def test_a_damaged_picture_is_a_picture_or_refused_and_nothing_worse(
     form: str, data: st.DataObject
@@ -178,7 +179,7 @@ def test_a_damaged_picture_is_a_picture_or_refused_and_nothing_worse(
     assert code in ("fine", "unreadable_media", "too_large")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"RIFF", b""]), st.binary())
 def test_any_bytes_are_a_picture_or_refused(start: bytes, rest: bytes) -> None:
     assert failure(start + rest).code in ("unreadable_media", "too_large")

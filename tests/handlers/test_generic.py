@@ -14,6 +14,7 @@ from handlers.contract import HandlerError, Outcome
 from handlers.generic_shape.plan import OPTIONS
 from handlers.providers.generic import Generic, adapter
 from handlers.wire import Cancels, FilePart, HttpCall, HttpReply, Pending, Ticket
+from tests.examples import examples
 from tests.handlers.driving import B64, GOOD, PNG, call, drive, entry, reply
 from tests.handlers.openai_shape.looking import changed, mask, of_url, photo, png, same
 
@@ -128,7 +129,7 @@ def test_an_address_with_a_query_and_a_dialect_are_refused() -> None:
 
 
 @given(st.sampled_from(sorted(OPTIONS)), st.text(max_size=20) | st.integers() | st.lists(st.text()))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_whatever_an_option_holds_it_is_taken_or_refused_by_name(name: str, value: Any) -> None:
     try:
         of({name: value})
@@ -573,7 +574,7 @@ JSON = st.recursive(
 
 
 @given(body=JSON, status=st.sampled_from([200, 201, 202, 302, 400, 404, 500]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_any_answer_is_an_outcome_or_a_ticket_or_a_failure_that_has_a_name(
     body: Any, status: int
 ) -> None:

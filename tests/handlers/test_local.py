@@ -22,6 +22,7 @@ from handlers.providers.local import (
     provider,
 )
 from handlers.wire import Compute, Ticket
+from tests.examples import examples
 
 
 def ask(operation: str = "generate_image", **fields: Any) -> Outcome:
@@ -187,7 +188,7 @@ def test_a_ratio_that_makes_a_side_too_long_is_refused(ratio: str) -> None:
     assert refusal(size="auto", aspect_ratio=ratio).code == "not_supported"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(1, 999), st.integers(1, 999))
 def test_a_ratio_comes_out_about_right_at_about_a_megapixel(across: int, down: int) -> None:
     try:
@@ -199,7 +200,7 @@ def test_a_ratio_comes_out_about_right_at_about_a_megapixel(across: int, down: i
     assert 0.9 < width * height / 2**20 < 1.1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.from_regex(r"[1-9][0-9]{0,4}x[1-9][0-9]{0,4}", fullmatch=True))
 def test_any_size_that_comes_through_the_door_is_one_or_is_refused(size: str) -> None:
     Request.model_validate({"prompt": "x", "size": size})

@@ -13,7 +13,7 @@ from typing import Any
 import httpx  # noqa: F401  imported before the fork, to save the time after it
 
 import daemon.net
-from tests.story.victim import FOUND, Boundaries, begin, live, main, spawn
+from tests.story.victim import FOUND, Boundaries, begin, live, spawn
 
 KEY = "sk-canary-7f3a9c51e2d84b06"
 """The provider's key, which nothing on the disk may ever show."""
@@ -61,7 +61,3 @@ def serve(root: str, kill_at: int, arguments: dict[str, Any]) -> None:
     around_async(boundaries, daemon.net.Network, "call")
     around_async(boundaries, daemon.net.Network, "fetch")
     live(path, FOUND, poll_seconds=0.01, poll_seconds_max=0.02, **arguments)
-
-
-if __name__ == "__main__":
-    main(serve)

@@ -132,7 +132,7 @@ def limit_of_core_files(pid: int) -> str:
 
 def test_no_key_that_a_provider_repeats_is_kept_or_told(root: Root, server: ProviderServer) -> None:
     variables = configure(root, server)
-    with cores_allowed(), daemon(root.path, **variables) as running:
+    with cores_allowed(), daemon(root.path, fresh=True, **variables) as running:
         names = drop_all(root)
         results = {name: root.wait_result(name) for name in names}
         assert limit_of_core_files(running.process.pid) == "0"

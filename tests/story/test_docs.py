@@ -41,12 +41,23 @@ def blocks(page: Path, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
+QUICK = {"README.md", "configuring.md"}
+"""Pages whose commands the suite has the time to run; those of the others take as long each."""
+
+
 def shell_environment() -> dict[str, str]:
     env = environment()
     return {**env, "PATH": f"{BIN}:{env['PATH']}"}
 
 
-@pytest.mark.parametrize("page", [p for p in PAGES if blocks(p, "sh")], ids=lambda p: p.name)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, marks=[] if page.name in QUICK else pytest.mark.slow, id=page.name)
+        for page in PAGES
+        if blocks(page, "sh")
+    ],
+)
 def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Path) -> None:
     served = "until [ -s studio/.darkroom/lock ]; do sleep 0.02; done\n"
     script = "set -euo pipefail\n"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 
 import daemon.segments
 from tests.story.checks import check, paid_calls
-from tests.story.victim import serve, spawn
+from tests.story.victim import forkserver, serve, spawn
 
 REQUESTS = {
     "local.json": json.dumps({"prompt": "a fox", "size": "32x32"}).encode(),
@@ -45,8 +44,7 @@ def test_a_failed_fsync_stops_the_daemon_with_its_own_code_and_nothing_is_lost(
     for name, data in REQUESTS.items():
         (tmp_path / "inbox" / name).write_bytes(data)
     arguments: Any = (str(tmp_path), fail_at)
-    context = multiprocessing.get_context("forkserver")
-    process = context.Process(target=serve_on_failing_disk, args=arguments)
+    process = forkserver().Process(target=serve_on_failing_disk, args=arguments)
     process.start()
     process.join(20)
     diagnostics = (tmp_path / "stderr.log").read_text()

@@ -65,7 +65,16 @@ CASTS = {
 @pytest.mark.parametrize("name", CASTS)
 @pytest.mark.parametrize("kind", ["image", "video"])
 def test_each_status_is_what_the_protocol_says(tmp_path: Path, kind: str, name: str) -> None:
-    cast, statuses = CASTS[name], STATUSES if name == "paid" else FEW
+    judge_statuses(tmp_path, kind, name, STATUSES if (kind, name) == ("image", "paid") else FEW)
+
+
+@pytest.mark.slow
+def test_each_status_of_a_clip_is_what_the_protocol_says(tmp_path: Path) -> None:
+    judge_statuses(tmp_path, "video", "paid", STATUSES)
+
+
+def judge_statuses(tmp_path: Path, kind: str, name: str, statuses: list[int]) -> None:
+    cast = CASTS[name]
     prompts = {f"status {status}": status for status in statuses}
     wrong = Once({prompt: failures.openai(status) for prompt, status in prompts.items()})
     header = IDEMPOTENCY if cast.idempotent else None

@@ -8,13 +8,14 @@ import random
 import shutil
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from daemon.reading import load
 from daemon.settings import load_settings
 from tests.story.checks import check, paid_calls
-from tests.story.victim import SHOWN, spawn
+from tests.story.victim import SHOWN, one_of_each, spawn
 
 LONG = "long " * 2000
 
@@ -36,8 +37,8 @@ def drop_all(root: Path) -> None:
         target.write_bytes(data)
 
 
-def boundaries(root: Path) -> int:
-    """How many boundaries an undisturbed run passes."""
+def boundaries(root: Path) -> list[str]:
+    """The boundaries that an undisturbed run passes."""
     drop_all(root)
     assert spawn(root) == 0
     results = check(root, DROPPED)
@@ -50,7 +51,7 @@ def boundaries(root: Path) -> int:
     }
     assert paid_calls(root) == EXPECTED_CALLS
     assert len(results["story.json"]["artifacts"]) == 4
-    return len((root / "tally").read_text().splitlines())
+    return (root / "tally").read_text().splitlines()
 
 
 def judge(root: Path) -> None:
@@ -75,19 +76,36 @@ def judge(root: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def total(tmp_path_factory: pytest.TempPathFactory) -> int:
+def passed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return boundaries(tmp_path_factory.mktemp("undisturbed"))
 
 
+@pytest.fixture(scope="module")
+def total(passed: list[str]) -> int:
+    return len(passed)
+
+
+PARTS = [
+    pytest.param(one_of_each, id="one of each kind"),
+    *(
+        pytest.param(
+            lambda passed, part=part: range(part, len(passed) + 1, 4),
+            marks=pytest.mark.slow,
+            id=f"part {part} of 4",
+        )
+        for part in range(1, 5)
+    ),
+]
+"""The numbers of the boundaries at which to kill: a few in the suite, all of them elsewhere."""
+
+
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize(
-    "part", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(3, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("chosen", PARTS)
 def test_a_kill_at_every_boundary_loses_nothing_and_pays_nothing_twice(
-    part: int, total: int, tmp_path: Path
+    chosen: Any, passed: list[str], tmp_path: Path
 ) -> None:
-    assert total > 60
-    for kill_at in range(1 + part, total + 1, 4):
+    assert len(passed) > 60
+    for kill_at in chosen(passed):
         root = tmp_path / str(kill_at)
         drop_all(root)
         killed = spawn(root, kill_at)
@@ -146,20 +164,17 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-SLOW = pytest.mark.slow
-
-
 @pytest.mark.timeout(170)
-@pytest.mark.parametrize("part", [0, pytest.param(1, marks=SLOW), 2, pytest.param(3, marks=SLOW)])
+@pytest.mark.parametrize("chosen", PARTS)
 def test_a_kill_at_every_boundary_of_retries_cancels_and_changed_requests(
-    part: int, first_day: Path, tmp_path: Path
+    chosen: Any, first_day: Path, tmp_path: Path
 ) -> None:
     begin_second_day(first_day, tmp_path / "0")
     assert spawn(tmp_path / "0") == 0
     judge_second_day(tmp_path / "0")
-    total = len((tmp_path / "0" / "tally").read_text().splitlines())
-    assert total > 60
-    for kill_at in range(1 + part, total + 1, 4):
+    passed = (tmp_path / "0" / "tally").read_text().splitlines()
+    assert len(passed) > 60
+    for kill_at in chosen(passed):
         root = tmp_path / str(kill_at)
         begin_second_day(first_day, root)
         assert spawn(root, kill_at) in (-9, 0)
@@ -186,7 +201,7 @@ def kill_again_and_again(root: Path, seed: int, total: int) -> None:
 def test_kills_again_and_again_during_recovery_lose_nothing_either(
     total: int, tmp_path: Path
 ) -> None:
-    for seed in range(12):
+    for seed in range(4):
         kill_again_and_again(tmp_path / str(seed), seed, total)
 
 

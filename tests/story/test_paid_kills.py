@@ -14,6 +14,7 @@ import pytest
 from daemon.testing import tiny_image
 from tests.story.checks import check
 from tests.story.paid_victim import KEY, SENDING, SENT, configure, run, tally
+from tests.story.victim import one_of_each
 from tests.support import Root
 from tests.wire import answers
 from tests.wire.jobs import job
@@ -28,6 +29,7 @@ EDIT = {
     "task": "mask_inpaint", "image": "inbox/photo.png", "regions": ["rect:4:4:20:16"],
     "keep_outside": True, "prompt": "a fox", "provider": "paper", "model": "paper-1",
 }  # fmt: skip
+FILM = {"task": "generate_video", "prompt": "a fox", "provider": "paper", "model": "paper-1"}
 PHOTO = tiny_image("navy", (64, 48))
 LOG_WRITE = 4
 """How many boundaries a write to the log has."""
@@ -49,7 +51,12 @@ class Kind(NamedTuple):
 KINDS = {
     "image": Kind(answers.b64()),
     "address": Kind(answers.url(), accepted=True),
-    "polled": Kind(job("queued", "in_progress", "completed"), accepted=True),
+    "film": Kind(
+        job("queued", "in_progress", "completed", style="openai"),
+        accepted=True,
+        request=FILM,
+        path="/v1/videos",
+    ),
     "idempotent": Kind(answers.b64(), idempotent=True),
     "edit": Kind(answers.b64(), request=EDIT, path="/v1/images/edits"),
 }
@@ -100,7 +107,7 @@ class Story:
             assert len(creates) == self.seen <= 1
             return
         assert result["status"] == "succeeded", result
-        assert len(result["artifacts"]) == 2  # two pictures, or a mask and one
+        assert len(result["artifacts"]) == 2  # two pictures, a mask and one, a clip and its poster
         assert self.server.made == 1
         assert len(creates) == 1 + (self.seen if self.lost else 0)
         accepted = Root(self.root).types(NAME).count("provider.accepted")
@@ -134,15 +141,16 @@ def boundaries(kind: str, root: Path) -> list[str]:
     return tally(root)
 
 
-@pytest.mark.timeout(170)
-@pytest.mark.parametrize("kind", ["image", "polled"])
-@pytest.mark.parametrize("part", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["image", pytest.param("film", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_kill_at_every_boundary_pays_nothing_twice_and_is_answered(
-    kind: str, part: int, tmp_path: Path
+    kind: str, every: bool, tmp_path: Path
 ) -> None:
+    """Or, in the suite, at one of each kind."""
     passed = boundaries(kind, tmp_path / "0")
     assert {SENDING, SENT, "inside a write to the log"} <= set(passed)
-    for kill_at in range(1 + part, len(passed) + 1, 2):
+    for kill_at in range(1, len(passed) + 1) if every else one_of_each(passed):
         tell(kind, tmp_path / str(kill_at), kill_at)
 
 
@@ -159,8 +167,8 @@ def test_so_does_one_at_every_boundary_until_the_pictures_are_here(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(170)
-@pytest.mark.parametrize("kind", ["address", "polled"])
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kind", ["address", "film"])
 def test_kills_again_and_again_pay_nothing_twice_either(kind: str, tmp_path: Path) -> None:
     last = len(boundaries(kind, tmp_path / "undisturbed"))
     for seed in range(8):

@@ -1,52 +1,33 @@
-"""Daemons that die while a provider works on twenty jobs, over real HTTP: each job is made once,
-brought home once and answered once, whatever the provider says on the way."""
+"""Twenty pictures that a provider works on for long, over real HTTP: how they are shown, counted over
+a restart, let go of and called off. What deaths of the daemon do to such jobs is told of clips, in
+`test_film_kills`."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
-import shutil
 import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.story.checks import check
-from tests.story.paid_victim import KEY, configure, run
+from tests.story.films import FLAPPING, QUICK, film
+from tests.story.paid_victim import KEY, configure
 from tests.support import Daemon, Root, daemon, darkroom, wait_until
-from tests.wire import failures, faults
 from tests.wire.jobs import job
-from tests.wire.pictures import picture
 from tests.wire.server import ProviderServer
 
 JOBS = 20
 PATH = "/v1/images/generations"
-FLAPPING = (
-    *("queued", "in_progress", "queued", "IN-PROGRESS", "percolating", "in_progress", "running"),
-    *("Pending", "processing", "preparing", "in_progress", "weighing anchor", "in_progress"),
-)
-"""Words of a provider that cannot make up its mind; each job is done behind them."""
-QUICK = {
-    "PAPER_KEY": KEY,
-    "DARKROOM_POLL_SECONDS": "0.05",
-    "DARKROOM_POLL_SECONDS_MAX": "0.15",
-    "DARKROOM_RETRY_SECONDS": "0.01",
-    "DARKROOM_RETRY_SECONDS_MAX": "0.05",
-}
-SIZES = {f"film-{number:02}.json": f"{16 + number}x12" for number in range(JOBS)}
-"""Each request asks for a size of its own, so that its picture is known by it."""
 
 
 def request(name: str) -> bytes:
-    wanted = {"prompt": name, "size": SIZES[name], "provider": "paper", "model": "paper-1"}
+    wanted = {"prompt": name, "size": "16x12", "provider": "paper", "model": "paper-1"}
     return json.dumps(wanted).encode()
 
 
-DROPPED = {name: request(name) for name in SIZES}
+DROPPED = {name: request(name) for name in map(film, range(JOBS))}
 
 
 @pytest.fixture
@@ -64,40 +45,6 @@ def drop_all(path: Path, server: ProviderServer) -> Root:
     return root
 
 
-def judge(root: Root, server: ProviderServer, lost: int = 0) -> None:
-    """All promises were kept.
-
-    Args:
-        root: drained.
-        server: who was asked.
-        lost: how many deaths there were at which an answer may have been lost.
-    """
-    results = check(root.path, DROPPED)
-    creates = [one for one in server.creates if one.whole]
-    made = Counter(one.fields["prompt"] for one in creates)
-    assert set(made.values()) == {1}, made
-    unknown = [name for name, one in results.items() if one["status"] != "succeeded"]
-    assert len(unknown) <= 4 * lost  # calls at once
-    for name in unknown:
-        assert results[name]["error"]["code"] == "ambiguous_submit", results[name]
-    numbers = {one.fields["prompt"]: number for number, one in enumerate(creates, 1)}
-    for name in results.keys() - unknown:
-        width, height = map(int, SIZES[name].split("x"))
-        (artifact,) = results[name]["artifacts"]
-        bytes_ = (root.path / artifact["path"]).read_bytes()
-        assert shown(bytes_) == shown(picture(numbers[name], 0, (width, height)))
-
-
-def shown(data: bytes) -> tuple[Any, ...]:
-    """The pixels of a picture: what its file tells of itself is our own."""
-    import io
-
-    from PIL import Image
-
-    image = Image.open(io.BytesIO(data)).convert("RGB")
-    return image.size, image.tobytes()
-
-
 def status(root: Root) -> dict[str, Any]:
     done = darkroom(root.path, "status", "--json")
     assert done.returncode == 0, done.stderr
@@ -110,33 +57,6 @@ def parked(root: Root) -> int:
 
 
 # ---------------------------------------------------------------- killed while all is waited for
-
-
-def test_a_daemon_killed_again_and_again_while_twenty_jobs_are_polled(
-    tmp_path: Path, server: ProviderServer
-) -> None:
-    server.always(job(*FLAPPING * 3, "completed"), PATH)
-    root = drop_all(tmp_path, server)
-    for _ in range(3):
-        polls = len(server.polls)
-        victim = Daemon(tmp_path, DARKROOM_CONCURRENCY="8", **QUICK)
-        wait_until(lambda: parked(root) == JOBS, "all are parked")
-        wait_until(lambda: len(server.polls) > polls + JOBS, "all are asked for")  # noqa: B023
-        victim.kill()
-        told = status(root)
-        assert told["counts"] == {"polling": JOBS}
-        assert told["lanes"]["paper"]["polling"] == JOBS
-    server.script(
-        failures.overloaded(), faults.reset_after_request(), failures.page(502), at="poll"
-    )
-    last = Daemon(tmp_path, "--drain", **{**QUICK, "DARKROOM_POLL_SECONDS_MAX": "0.03"})
-    assert last.wait() == 0, last.diagnostics()[-4000:]
-    judge(root, server)
-    assert Counter(one.path for one in server.downloads).most_common(1)[0][1] == 1
-    assert len(server.downloads) == JOBS
-    types = Counter(root.types())
-    assert types["provider.accepted"] == types["provider.answered"] == types["job.parked"] == JOBS
-    assert types["job.started"] == 2 * JOBS
 
 
 def test_a_restart_under_way_counts_polls_on_and_ends_after_so_many(
@@ -207,43 +127,3 @@ def test_a_cancel_reaches_the_provider_where_its_answer_said_how(
     assert "may still be billed" in warning
     assert server.jobs.all["job-1"].word == "cancelled"
     assert len(server.creates) == 1
-
-
-# ---------------------------------------------------------------- killed anywhere
-
-
-def tell(path: Path, seed: int, kills: int) -> None:
-    """Twenty jobs, and so many deaths at boundaries that are chosen by chance."""
-    chance, lost = random.Random(seed), 0
-    with ProviderServer(key=KEY) as server:
-        words = [*chance.sample(FLAPPING, chance.randint(1, len(FLAPPING))), "completed"]
-        server.always(job(*words), PATH)
-        root = drop_all(path, server)
-        for _ in range(kills):
-            faulty = [failures.overloaded(), faults.reset_after_request(), failures.not_found()]
-            server.script(*chance.choices(faulty, k=chance.randint(0, 5)), at="poll")
-            created = len(server.creates)
-            if run(path, chance.randint(1, 700)) == 0:
-                break
-            lost += len(server.creates) < JOBS or created < JOBS
-        assert run(path) == 0, (path / "stderr.log").read_text()[-4000:]
-        try:
-            judge(root, server, lost)
-            assert len(server.downloads) <= JOBS + 4 * kills  # those that were cut short again
-        except AssertionError as error:
-            error.add_note(f"seed {seed}")
-            raise
-
-
-def test_kills_anywhere_in_twenty_polled_jobs_make_nothing_twice(tmp_path: Path) -> None:
-    for seed in range(3):
-        tell(tmp_path / str(seed), seed, kills=3)
-
-
-@pytest.mark.slow
-def test_random_kills_of_polled_jobs_for_minutes(tmp_path: Path) -> None:
-    for seed in range(1000, 1000 + int(os.environ.get("DARKROOM_POLLED_KILLS", "120"))):
-        path = tmp_path / str(seed)
-        path.mkdir()
-        tell(path, seed, kills=random.Random(seed).randint(1, 6))
-        shutil.rmtree(path)

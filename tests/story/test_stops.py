@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
+import multiprocessing.process
 import os
 import signal
 from pathlib import Path
@@ -13,7 +13,7 @@ import pytest
 from daemon.reading import load
 from daemon.settings import load_settings
 from tests.story.checks import check, paid_calls
-from tests.story.victim import serve, spawn
+from tests.story.victim import forkserver, serve, spawn
 from tests.support import wait_until
 
 SLOW = json.dumps({"prompt": "slow", "provider": "counting"}).encode()
@@ -24,9 +24,7 @@ def at_work(tmp_path: Path) -> tuple[Path, multiprocessing.process.BaseProcess]:
     """A daemon with a paid call under way, which is answered when a file `go` appears."""
     (tmp_path / "inbox").mkdir()
     (tmp_path / "inbox" / "slow.json").write_bytes(SLOW)
-    process = multiprocessing.get_context("forkserver").Process(
-        target=serve, args=(str(tmp_path), 0, {})
-    )
+    process = forkserver().Process(target=serve, args=(str(tmp_path), 0, {}))
     process.start()
     wait_until(lambda: paid_calls(tmp_path), "the paid call left")
     return tmp_path, process

@@ -10,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Generator
+from collections.abc import Generator, Sequence
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -234,56 +236,51 @@ FOUND = find_plugins()
 
 
 class Zygote:
-    """A process with everything imported, which forks a victim for each root it is told.
+    """The process of `tests.story.zygote`, which forks a victim for each root it is told."""
 
-    Args:
-        module: whose victims they are.
-    """
-
-    def __init__(self, module: str) -> None:
+    def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module],
+            [sys.executable, "-m", "tests.story.zygote"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
             cwd=REPOSITORY,
         )
 
-    def run(self, root: Path, kill_at: int, arguments: dict[str, Any]) -> int:
+    def run(self, whose: str, root: Path, kill_at: int, arguments: dict[str, Any]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        print(json.dumps([str(root), kill_at, arguments]), file=self._process.stdin, flush=True)
+        wanted = [whose, str(root), kill_at, arguments]
+        print(json.dumps(wanted), file=self._process.stdin, flush=True)
         return int(self._process.stdout.readline())
 
 
 @functools.cache
-def zygote(module: str) -> Zygote:
-    return Zygote(module)
+def forkserver() -> ForkServerContext:
+    """What starts processes with everything imported, for those that a test holds itself."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.story.victim"])
+    return context
+
+
+@functools.cache
+def zygote() -> Zygote:
+    """The one of this process."""
+    return Zygote()
 
 
 def spawn(
     root: Path, kill_at: int = 0, module: str = "tests.story.victim", **arguments: Any
 ) -> int:
     """Run a victim to its end; its exit code, -9 if it was killed."""
-    code = zygote(module).run(root, kill_at, arguments)
+    code = zygote().run(module, root, kill_at, arguments)
     assert code != -signal.SIGALRM, "it hangs: " + (root / "stderr.log").read_text()[-4000:]
     return code
 
 
-def main(serve: Callable[[str, int, dict[str, Any]], None]) -> None:
-    """The zygote's whole life: it ends with its standard input.
-
-    Args:
-        serve: a victim's whole life.
-    """
-    for line in sys.stdin:
-        root, kill_at, arguments = json.loads(line)
-        pid = os.fork()
-        if pid == 0:
-            signal.alarm(50)  # nothing here takes so long
-            serve(root, kill_at, arguments)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
-
-
-if __name__ == "__main__":
-    main(serve)
+def one_of_each(passed: Sequence[str]) -> list[int]:
+    """Of each kind of boundary that a run passed, the number of the one in the middle."""
+    places: dict[str, list[int]] = {}
+    for number, name in enumerate(passed, 1):
+        places.setdefault(name, []).append(number)
+    return [numbers[len(numbers) // 2] for numbers in places.values()]

@@ -34,6 +34,8 @@ class Listener:
         self.changed = threading.Condition()
         self.leaving = threading.Event()
         self._peers: list[int] = []
+        self._left = 0
+        """How many of them are dealt with."""
 
     def __enter__(self) -> Self:
         self._start(self._accept)
@@ -84,6 +86,15 @@ class Listener:
             if not self.changed.wait_for(holds, timeout):
                 raise AssertionError(f"never happened: {what or wanted}; came: {self._count()}")
 
+    def wait_left(self) -> None:
+        """Block until all who connected are gone, those too whom nobody has accepted yet, and all
+        that they said was heard. For when their process has died."""
+        with socket.create_connection(("127.0.0.1", self.port)) as own:
+            port = own.getsockname()[1]
+            # Connections are accepted in order: with its own, all before it were.
+            self.wait_for(lambda: port in self._peers, "its own connection")
+        self.wait_for(lambda: self._left == len(self._peers), "all are gone")
+
     def _count(self) -> int:
         return self.connections
 
@@ -104,6 +115,14 @@ class Listener:
             self._start(functools.partial(self._connected, connected, number))
 
     def _connected(self, connected: socket.socket, number: int) -> None:
+        try:
+            self._speak(connected, number)
+        finally:
+            with self.changed:
+                self._left += 1
+                self.changed.notify_all()
+
+    def _speak(self, connected: socket.socket, number: int) -> None:
         with connected:
             # Here and not where it is accepted: a handshake may take its time, or never end.
             wire = Wire(connected, number)

@@ -20,6 +20,7 @@ import handlers.answers.pages
 import handlers.answers.prose  # noqa: F401 (so that nobody waits for them while time is taken)
 from handlers.answers.media import media_of, read_anything
 from handlers.answers.streams import events
+from tests.examples import examples
 from tests.handlers.answers.test_media import ANSWERS
 from tests.handlers.driving import B64, PNG
 
@@ -108,7 +109,7 @@ def plain(text: str) -> str:
     return re.sub(r"[\t\r\n]", "", text).replace("%20", " ").replace("\0", "\ufffd")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(BODIES, TYPES, st.sampled_from([None, BASE, "h"]), st.sampled_from([None, "image", "video"]))
 def test_nothing_breaks_the_reading_and_nothing_is_invented(
     body: Any, media_type: str | None, base_url: str | None, kind: Any
@@ -152,14 +153,14 @@ def is_held(data: bytes | None, body: Any, whole: str) -> bool:
     return data == body or encoded in whole or plain(data.decode("latin-1")) in plain(written)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.binary(max_size=200), st.text(max_size=40))
 def test_no_bytes_of_any_type_break_the_reading(body: bytes, media_type: str) -> None:
     read_anything(body, media_type=media_type)
     read_anything(PNG[:8] + body, media_type=media_type)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ANSWERS)
 def test_no_answer_of_a_known_provider_breaks_the_reading(answer: Any) -> None:
     for kind in (None, "image", "video"):

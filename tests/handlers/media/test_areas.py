@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from handlers.media.areas import cleaned
+from tests.examples import examples
 from tests.handlers.media.sketches import lines, mask_of, sketch_of
 
 WORN = """
@@ -176,7 +177,7 @@ def test_the_mask_that_is_handed_in_stays_as_it_is() -> None:
     assert sketch_of(mask) == lines(WORN)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     noise=arrays.arrays(
         np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), elements=st.integers(0, 9)

@@ -15,6 +15,7 @@ from handlers.contract import HandlerError
 from handlers.media.canvas import extended, fading_area, new_area
 from handlers.media.frames import Extension, Frame, frame_of
 from handlers.media.painting import paint
+from tests.examples import examples
 
 MODES = ["transparent", "solid", "blur", "edge", "reflect"]
 HIDDEN = (200, 100, 50, 0)
@@ -176,7 +177,7 @@ FRAMES = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(
     FRAMES,
     st.sampled_from(MODES),
@@ -196,7 +197,7 @@ def test_the_source_is_untouched_in_any_frame(
     assert canvas.mode == ("RGBA" if kind == "RGBA" or seen_through else "RGB")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FRAMES, st.sampled_from([("edge", "edge"), ("reflect", "symmetric")]))
 def test_edge_and_reflect_are_what_numpy_calls_so(frame: Frame, modes: tuple[Any, Any]) -> None:
     source = noise(frame.source, "RGBA")
@@ -239,7 +240,7 @@ def test_the_new_area_reaches_into_the_source_where_it_is_extended() -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FRAMES, st.one_of(st.none(), st.integers(0, 3)))
 def test_new_area_and_source_cover_the_canvas(frame: Frame, overlap: int | None) -> None:
     """Nothing new is left out, and something of the source stays, or it is an error."""
@@ -263,7 +264,7 @@ def test_a_fade_goes_over_the_overlap() -> None:
     assert fade.tolist() == [[255, 255, 244, 174, 81, 11, 0, 0, 0, 0]] * 2
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(FRAMES, st.integers(0, 2))
 def test_a_fade_is_whole_in_the_new_area_and_nothing_beyond_the_overlap(
     frame: Frame, overlap: int

@@ -15,6 +15,7 @@ from handlers.media import boxes, ebml
 from handlers.media.clipfiles import container_of, described_by_container, is_clip, looks_cut
 from handlers.media.clips import Limits, describe_clip
 from handlers.media.wholeness import looks_cut as medium_looks_cut
+from tests.examples import examples
 from tests.handlers.media.clipmaking import KINDS, SIZE, TURNS, clip, turned
 
 PLAIN = ("mp4", "mp4, index in front", "mp4 of hevc", "mov")
@@ -130,7 +131,7 @@ def test_what_is_cut_is_described_by_nobody() -> None:
     assert caught.value.code == "unreadable_media"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 3000), st.integers(0, 255)), min_size=1, max_size=9))
 def test_damaged_boxes_are_read_or_refused(damage: list[tuple[int, int]]) -> None:
     data = bytearray(clip("mp4, index in front"))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from handlers.contract import ClipDescription, HandlerError
 from handlers.media import clips
 from handlers.media.clips import Limits, describe_clip
+from tests.examples import examples
 from tests.handlers.media.clipmaking import (
     FPS,
     KINDS,
@@ -146,7 +147,7 @@ def test_a_clip_whose_end_cannot_be_decoded_is_refused() -> None:
     refused(data[:-2000] + b"\xff" * 2000, "unreadable_media", "no clip that can be used")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     damage=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=6),

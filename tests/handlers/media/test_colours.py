@@ -15,6 +15,7 @@ from PIL import Image, ImageCms
 
 from handlers.media.colours import in_srgb
 from handlers.media.containers import png_chunk
+from tests.examples import examples
 from tests.handlers.media.making import display_p3, file_of, grey_inks, icc, linear_grey, png
 
 DEEP = "has 16 bits a channel; it was taken at 8"
@@ -251,7 +252,7 @@ def test_inks_with_a_profile_of_something_else_are_an_estimate() -> None:
     assert notes == [MISFIT, GUESSED]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_no_damage_to_a_profile_is_more_than_a_note(data: st.DataObject) -> None:
     profile = bytearray(data.draw(st.sampled_from([display_p3(), linear_grey(), grey_inks()])))

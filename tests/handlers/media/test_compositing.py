@@ -14,6 +14,7 @@ from PIL import Image
 
 from handlers.contract import HandlerError
 from handlers.media.compositing import differing, fitted, is_transparent, pasted_back
+from tests.examples import examples
 
 Size = tuple[int, int]
 
@@ -89,7 +90,7 @@ def test_a_composite_of_pillow_is_exact_at_both_ends_for_every_pair_of_levels() 
         assert result.tobytes() == expected.tobytes()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=examples(120), deadline=None)
 @given(
     st.tuples(st.integers(1, 24), st.integers(1, 24)),
     st.sampled_from(["RGB", "RGBA"]),

@@ -18,6 +18,7 @@ from handlers.media.containers import (
     webp_canvas,
     webp_chunk,
 )
+from tests.examples import examples
 from tests.handlers.media.making import SMALL, after_header, after_start, file_of, with_chunks
 
 PNG, JPEG = file_of(SMALL, "PNG"), file_of(SMALL.convert("RGB"), "JPEG")
@@ -147,7 +148,7 @@ def test_where_a_head_does_not_say_the_size_is_unknown(data: bytes) -> None:
     assert size_of(data) is None
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", *FILES]), st.data())
 def test_no_bytes_are_too_odd_to_be_followed(start: bytes, data: st.DataObject) -> None:
     cut = start[: data.draw(st.integers(0, len(start)))]

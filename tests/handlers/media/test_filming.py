@@ -18,6 +18,7 @@ from handlers.contract import HandlerError
 from handlers.media import boxes, filming
 from handlers.media.clips import Limits, describe_clip
 from handlers.media.filming import film
+from tests.examples import examples
 
 SIZE = (96, 64)
 
@@ -146,7 +147,7 @@ def test_pictures_of_every_shape_fill_the_clip(size: tuple[int, int]) -> None:
     assert all(np.abs(frame - np.array((90, 120, 150))).max() <= 5 for frame in shown)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.tuples(st.integers(2, 5000), st.integers(2, 5000)),
     st.tuples(st.integers(16, 4096), st.integers(16, 4096)),

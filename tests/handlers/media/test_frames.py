@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from handlers.contract import HandlerError
 from handlers.media.frames import OVERLAP, Anchor, Extension, Frame, frame_of
+from tests.examples import examples
 
 PLENTY = 10**9
 ANCHORS: tuple[str, ...] = get_args(Anchor)
@@ -166,7 +167,7 @@ def test_a_canvas_of_too_many_pixels_is_an_error(asked: dict[str, Any]) -> None:
     assert framed((1000, 1000), max_pixels=40_000_000, size="40000x1000").size == (40_000, 1000)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(SIDES, SIDES, SIDES, SIDES, st.sampled_from(ANCHORS))
 @example(1, 1, 999, 1, "center")
 def test_any_ratio_holds_the_source_and_is_the_ratio_within_half_a_pixel(

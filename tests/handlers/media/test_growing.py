@@ -14,6 +14,7 @@ from PIL import Image, ImageFilter
 
 from handlers.media import growing
 from handlers.media.growing import Levels, feathered, grown, shrunk
+from tests.examples import examples
 from tests.handlers.media.lettered import read, written
 
 
@@ -97,21 +98,21 @@ def test_a_mask_is_eaten_from_its_outline_but_not_from_the_pictures_edge() -> No
 # ---------------------------------------------------------------- against slow references
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=examples(80), deadline=None, derandomize=True)
 @given(masks(), RADII, TILES)
 def test_growth_is_by_a_disc_exactly(levels: Levels, radius: int, tile: int) -> None:
     with tiles_of(tile):
         assert (grown(levels, radius) == slowly_grown(levels, radius)).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(masks(), RADII, TILES)
 def test_shrinking_is_what_growth_does_to_the_rest(levels: Levels, radius: int, tile: int) -> None:
     with tiles_of(tile):
         assert (shrunk(levels, radius) == 255 - slowly_grown(255 - levels, radius)).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(masks(), st.integers(1, 60), st.sampled_from([8, 16, 256]))
 def test_a_feather_in_tiles_is_pillows_gaussian(levels: Levels, tenths: int, tile: int) -> None:
     levels = np.pad(levels, ((0, 30), (30, 0)))
@@ -126,7 +127,7 @@ def test_a_feather_in_tiles_is_pillows_gaussian(levels: Levels, tenths: int, til
 # ---------------------------------------------------------------- what holds for any mask
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(masks(), RADII, RADII)
 def test_growth_contains_the_mask_and_any_lesser_growth(
     levels: Levels, one: int, other: int
@@ -138,14 +139,14 @@ def test_growth_contains_the_mask_and_any_lesser_growth(
     assert (shrunk(levels, least) <= levels).all()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 @given(masks(), RADII)
 def test_closing_loses_nothing_and_opening_adds_nothing(levels: Levels, radius: int) -> None:
     assert (shrunk(grown(levels, radius), radius) >= levels).all()
     assert (grown(shrunk(levels, radius), radius) <= levels).all()
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 @given(masks())
 def test_a_radius_of_nothing_changes_nothing(levels: Levels) -> None:
     assert (grown(levels, 0) == levels).all()

@@ -15,6 +15,7 @@ from PIL import Image
 
 from handlers.media.inlays import FORMS, Form, Spot, inlay, places, print_of
 from handlers.media.motifs import PALETTES, Stage
+from tests.examples import examples
 
 Field = NDArray[Any]
 COLOURS = Stage(0, 0, PALETTES[0], np.random.default_rng(0)).colours()
@@ -112,7 +113,7 @@ def test_what_is_clear_in_a_print_is_white() -> None:
     assert np.allclose(canvas[32, 32], 1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     st.floats(0, 19.99),
     st.floats(0, 11.99),

@@ -17,6 +17,7 @@ from handlers.media.lettering import (
     readable,
     title,
 )
+from tests.examples import examples
 
 NOTES = ("darkroom local stand-in · no model · seed 1", "stand-in")
 SENTENCE = "An old lighthouse keeper reads letters from the sea by candlelight, wide angle"
@@ -52,7 +53,7 @@ def test_a_long_uncovered_text_shows_only_its_first_code_points() -> None:
     assert 10 < len(words) < 40
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=examples(150), deadline=None, derandomize=True)
 @given(st.text(st.characters(), max_size=80))
 def test_no_uncovered_character_is_ever_set(text: str) -> None:
     """Whatever goes in, only characters with a glyph come out, between single spaces."""

@@ -16,6 +16,7 @@ from handlers.contract import HandlerError
 from handlers.media import growing
 from handlers.media.masks import FAINTEST, Maker, check, drawn, hard, refined, supplied
 from handlers.media.regions import Region, parse_region, single_region
+from tests.examples import examples
 from tests.handlers.media.lettered import read, written
 
 
@@ -160,7 +161,7 @@ def masks(draw: st.DrawFn) -> Image.Image:
     return Image.fromarray(np.asarray(levels, np.uint8))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(masks(), st.fixed_dictionaries(STEPS), st.booleans())
 def test_it_grows_then_shrinks_then_softens_then_turns_around(
     mask: Image.Image, steps: dict[str, int], invert: bool
@@ -171,7 +172,7 @@ def test_it_grows_then_shrinks_then_softens_then_turns_around(
     assert same(refined(mask, **steps, invert=invert), expected)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(masks(), st.fixed_dictionaries(STEPS), st.booleans())
 def test_a_mask_never_has_another_size_than_it_had(
     mask: Image.Image, steps: dict[str, int], invert: bool
@@ -314,7 +315,7 @@ def test_a_mask_of_another_size_is_resized_and_said_so() -> None:
     assert notes == ["the mask was 4 x 2 pixels and was resized to the picture's 8 x 4"]
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=examples(40), deadline=None, derandomize=True)
 @given(masks(), st.tuples(*[st.integers(1, 40)] * 2), st.booleans())
 def test_a_supplied_mask_has_the_pictures_size_and_no_new_levels(
     image: Image.Image, size: tuple[int, int], invert: bool

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from handlers.media.membrane import enlarged, quartered, spread
+from tests.examples import examples
 
 Field = NDArray[Any]
 
@@ -66,7 +67,7 @@ def test_nothing_known_is_zero() -> None:
     assert not spread(random((3, 9, 9)), np.zeros((9, 9), np.float32)).any()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6), st.floats(0, 1))
 def test_it_never_leaves_the_range_of_what_is_known(
     height: int, width: int, seed: int, share: float
@@ -81,7 +82,7 @@ def test_it_never_leaves_the_range_of_what_is_known(
         assert plane.max() <= high + 1e-5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.integers(1, 33), st.integers(1, 33))
 def test_one_value_stays_that_value_smaller_and_larger(height: int, width: int) -> None:
     field = np.full((2, height, width), 0.7, np.float32)

@@ -13,6 +13,7 @@ from PIL import Image
 
 from handlers.media.containers import container_of, jpeg_segment, png_chunk, webp_chunk
 from handlers.media.metadata import Metadata, bare, metadata_of, tiff_number
+from tests.examples import examples
 from tests.handlers.media.making import (
     SMALL,
     after_header,
@@ -76,7 +77,7 @@ def test_an_absurd_block_of_exif_is_read_in_a_moment() -> None:
     assert tiff_number(block, 0x0112) is None
 
 
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*", exif(3)[:-6]]))
 def test_no_block_is_too_odd_to_be_read(rest: bytes, start: bytes) -> None:
     assert (tiff_number(start + rest, 0x0112) or 0) >= 0

@@ -189,11 +189,14 @@ def test_a_transparent_picture_stands_free(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("size", [(96, 96), (256, 256), (400, 120), (200, 400)])
 @pytest.mark.parametrize("transparent", [False, True])
+@pytest.mark.parametrize(
+    "indexes", [range(2), pytest.param(range(2, 5), marks=pytest.mark.slow)], ids=str
+)
 def test_the_prompt_is_lettered_and_legible(
-    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], transparent: bool
+    monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], transparent: bool, indexes: range
 ) -> None:
     """There is lettering, and it has the contrast of WCAG level AA on any backdrop."""
-    for index in range(5):
+    for index in indexes:
         request: dict[str, Any] = {"seed": 9, "index": index, "transparent": transparent}
         request |= {"prompt": PROMPT, "width": size[0], "height": size[1]}
         lettered, bare = paint(**request), without_lettering(monkeypatch, **request)

@@ -17,6 +17,7 @@ from PIL import Image, PngImagePlugin
 from handlers.contract import HandlerError
 from handlers.media.containers import container_of, jpeg_segment, png_chunk, webp_chunk
 from handlers.media.pictures import Form, Picture, encoded, open_picture, upload_of
+from tests.examples import examples
 from tests.handlers.media.making import (
     SMALL,
     after_header,
@@ -478,7 +479,7 @@ def test_the_longest_side_that_a_form_has_is_encoded(form: Form, side: int) -> N
 
 
 @pytest.mark.parametrize("laden", LADEN)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_a_damaged_picture_is_opened_or_refused_and_nothing_worse(
     laden: str, data: st.DataObject

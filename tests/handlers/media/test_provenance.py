@@ -21,6 +21,7 @@ from handlers.media.containers import (
 )
 from handlers.media.provenance import provenance_of, with_provenance
 from handlers.media.xmp import packet_of
+from tests.examples import examples
 from tests.handlers.media.making import SMALL, after_header, after_start, file_of, with_chunks
 
 FACTS = {"tool": "darkroom 0.1.0", "task": "edit_image", "seed": 7, "prompt": "a <hat> & coat\n"}
@@ -259,7 +260,7 @@ def test_facts_that_have_no_room_are_left_out_altogether() -> None:
 # ---------------------------------------------------------------- any bytes
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.binary(),
     st.sampled_from([b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"RIFF\x40\0\0\0WEBP"]),
@@ -275,7 +276,7 @@ def test_a_file_that_is_cut_anywhere_is_no_trouble(data: bytes) -> None:
         assert told == data[:end] or provenance_of(told) == READ
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from([*FILES.values(), *OLD.values()]), st.data())
 def test_what_could_be_decoded_before_can_be_decoded_after(
     file: bytes, data: st.DataObject

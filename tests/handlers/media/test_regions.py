@@ -24,6 +24,7 @@ from handlers.media.regions import (
     parse_region,
     single_region,
 )
+from tests.examples import examples
 from tests.support import REPOSITORY
 
 
@@ -143,7 +144,7 @@ def objects(draw: st.DrawFn) -> dict[str, Any]:
     return value | {"points": draw(POINTS)}
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(objects())
 def test_the_text_of_an_object_is_the_same_region(value: dict[str, Any]) -> None:
     region = parse_region(value)
@@ -154,7 +155,7 @@ def test_the_text_of_an_object_is_the_same_region(value: dict[str, Any]) -> None
 PARTS = st.sampled_from(["rect", "-pct", "stroke", "polygon", ":", ",", ";", "1", "-0", "x", "é"])
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(
     st.one_of(
         st.lists(PARTS, max_size=12).map("".join),

@@ -16,6 +16,7 @@ from handlers.media import bands
 from handlers.media.edits import Edit, Wish
 from handlers.media.marking import room
 from handlers.media.retouching import meant, retouched
+from tests.examples import examples
 
 Field = NDArray[Any]
 WISH = Wish("a garden", seed=1)
@@ -175,7 +176,7 @@ def test_what_came_in_is_not_changed() -> None:
     assert (picture.tobytes(), mask.tobytes()) == before
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     st.integers(1, 48),
     st.integers(1, 48),

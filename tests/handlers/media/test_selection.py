@@ -15,6 +15,7 @@ from PIL import Image
 from handlers.contract import HandlerError
 from handlers.media.choices import Mode, Selection
 from handlers.media.selection import selected
+from tests.examples import examples
 from tests.handlers.media.sketches import lines, picture_of, sketch_of
 
 WHITE, VEIL, RED, SPOT = (255, 255, 255), (245, 245, 245), (200, 30, 40), (250, 235, 235)
@@ -161,7 +162,7 @@ def slowly(picture: Image.Image, threshold: float, sample_size: int) -> NDArray[
     return np.array([[math.dist(pixel[:3], mean) >= threshold for pixel in row] for row in rows])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(pictures(alpha=False), st.integers(0, 442), st.integers(1, 12))
 def test_it_chooses_what_a_loop_over_pixels_chooses(
     picture: Image.Image, threshold: int, sample_size: int
@@ -175,7 +176,7 @@ def test_it_chooses_what_a_loop_over_pixels_chooses(
     assert not ((fast != sure) & ~doubtful).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pictures(alpha=True), st.integers(0, 460), st.integers(0, 460), st.integers(1, 99))
 def test_a_higher_threshold_never_selects_more(
     picture: Image.Image, one: int, other: int, sample_size: int
@@ -186,7 +187,7 @@ def test_a_higher_threshold_never_selects_more(
     assert not (narrow & ~wide).any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(
     pictures(alpha=True),
     st.integers(0, 255),
@@ -229,7 +230,7 @@ def test_a_picture_that_is_opaque_all_over_has_nothing_to_select_by(picture: Ima
     assert "grabcut" in error.value.hints[1]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(pictures(alpha=True), st.integers(0, 255))
 def test_each_alpha_is_compared_by_itself(picture: Image.Image, threshold: int) -> None:
     alpha = np.asarray(picture)[..., 3]

@@ -15,6 +15,7 @@ from PIL import Image
 from handlers.media import shapes
 from handlers.media.regions import Point, Region, parse_region
 from handlers.media.shapes import Levels, draw
+from tests.examples import examples
 from tests.handlers.media.lettered import read, written
 
 Size = tuple[int, int]
@@ -207,7 +208,7 @@ def regions(
     )
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=examples(80), deadline=None, derandomize=True)
 @given(regions(), SIZES, st.integers(1, 9))
 def test_what_lies_beyond_the_picture_changes_nothing_within(
     region: Region, size: Size, by: int
@@ -219,7 +220,7 @@ def test_what_lies_beyond_the_picture_changes_nothing_within(
     assert (larger[by:-by, by:-by] == canvas_of(region, size)).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(), SIZES)
 def test_a_picture_turned_on_its_side_has_the_same_region_turned(
     region: Region, size: Size
@@ -231,7 +232,7 @@ def test_a_picture_turned_on_its_side_has_the_same_region_turned(
     assert (upright == on_its_side.T).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(), regions(), SIZES)
 def test_drawing_adds_and_takes_nothing_away(one: Region, other: Region, size: Size) -> None:
     canvas = canvas_of(one, size)
@@ -239,7 +240,7 @@ def test_drawing_adds_and_takes_nothing_away(one: Region, other: Region, size: S
     assert (canvas == np.maximum(canvas_of(one, size), canvas_of(other, size))).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(
     st.sampled_from(["rect", "ellipse"]),
     SIZES,
@@ -309,7 +310,7 @@ def test_a_region_that_covers_no_pixel_is_known(spec: str) -> None:
 # ---------------------------------------------------------------- each against its definition
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(("rect",)), SIZES, st.booleans())
 def test_a_polygon_around_a_rect_is_the_rect(region: Region, size: Size, left_handed: bool) -> None:
     (left, top), (right, bottom) = region.points
@@ -318,7 +319,7 @@ def test_a_polygon_around_a_rect_is_the_rect(region: Region, size: Size, left_ha
     assert (canvas_of(polygon, size) == canvas_of(region, size)).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(("rect",)), SIZES)
 def test_halves_of_a_rect_leave_no_gap_and_share_no_pixel(region: Region, size: Size) -> None:
     (left, top), (right, bottom) = region.in_pixels(size).points
@@ -327,7 +328,7 @@ def test_halves_of_a_rect_leave_no_gap_and_share_no_pixel(region: Region, size: 
     assert (upper.astype(int) + lower == canvas_of(region, size)).all()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(("ellipse",)), SIZES)
 def test_an_ellipse_holds_the_centres_that_its_equation_holds(region: Region, size: Size) -> None:
     ((left, top), (right, bottom)), (x, y) = region.in_pixels(size).points, centres(size)
@@ -351,7 +352,7 @@ def brush(points: tuple[Point, ...], radius: float, size: Size) -> NDArray[np.fl
     return 127.5 * (1 + np.cos(np.pi * np.clip(2 * distance / radius - 1, 0, 1)))
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(regions(("stroke",)), SIZES)
 def test_a_stroke_falls_from_half_of_its_radius_to_nothing(region: Region, size: Size) -> None:
     region = region.in_pixels(size)

@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from handlers.media.compositing import differing, pasted_back
 from handlers.media.painting import paint
 from handlers.media.toning import SLIGHT, _filled, toned
+from tests.examples import examples
 
 SIZE = (150, 100)
 
@@ -90,7 +91,7 @@ def test_what_is_pasted_back_is_as_exact_as_without(hard: bool) -> None:
     assert differing(result, source(), mask) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 10**6), st.sampled_from([1, 3, 50]))
 def test_what_is_filled_in_lies_between_what_is_known(
     width: int, height: int, seed: int, of: int

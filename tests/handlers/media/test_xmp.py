@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handlers.media.xmp import MOST_BYTES, facts_of, packet_of
+from tests.examples import examples
 
 FACTS = {
     "tool": "darkroom 0.1.0",
@@ -82,7 +83,7 @@ def test_a_character_that_xml_does_not_have_is_replaced(odd: str) -> None:
     assert facts_of(packet({"prompt": f"a{odd}b"})) == {"prompt": "a\ufffdb"}
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.dictionaries(st.sampled_from([*FACTS]), st.text(max_size=30), min_size=1))
 def test_any_text_that_xml_has_comes_back_as_it_was(facts: dict[str, str]) -> None:
     plain = {
@@ -95,7 +96,7 @@ def test_any_text_that_xml_has_comes_back_as_it_was(facts: dict[str, str]) -> No
 # ---------------------------------------------------------------- room
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.text(st.sampled_from("a&<é日😀\r"), max_size=300), st.integers(1200, 3000))
 def test_a_prompt_is_shortened_to_what_fits_and_says_so(prompt: str, most: int) -> None:
     made = packet({**FACTS, "prompt": prompt}, most_bytes=most)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from handlers.contract import HandlerError
 from handlers.openai_shape.table import DIALECTS
 from handlers.wire import HttpReply, Probe, Probed
+from tests.examples import examples
 from tests.handlers.answers.test_waits import JSON
 from tests.handlers.driving import drive, provider, reply
 
@@ -162,7 +163,7 @@ def test_a_refusal_is_the_failure_that_it_is_elsewhere(
     assert found.http["status"] == answer.status
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(body=st.one_of(JSON, st.binary()), status=st.integers(200, 599))
 def test_whatever_answers_is_a_probe_or_a_failure(body: Any, status: int) -> None:
     try:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from handlers.contract import HandlerError, Medium, Outcome
 from handlers.wire import Ticket
+from tests.examples import examples
 from tests.handlers.answers.test_media import ANSWERS
 from tests.handlers.answers.test_waits import JSON
 from tests.handlers.driving import (
@@ -267,7 +268,7 @@ def test_an_answer_that_is_done_at_once_is_no_job() -> None:
 # ---------------------------------------------------------------- whatever comes
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.sampled_from([200, 201, 202]), ANSWERS | JSON)
 def test_any_answer_is_an_outcome_a_ticket_or_a_failure_that_has_a_name(
     status: int, body: Any
