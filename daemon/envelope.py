@@ -30,6 +30,12 @@ MAX_DEADLINE = 10 * 366 * 24 * 3600
 
 MAX_PROVIDERS = 10
 
+MAX_AFTER = 100
+"""Names in `after`."""
+
+LONGEST_REFERENCE = 1000
+"""Characters of a name in `after`, as of one in `from`."""
+
 
 def _safe_prefix(text: str) -> str:
     """A file name's beginning out of what somebody typed: "hero shot.png" -> "hero-shot"."""
@@ -60,6 +66,15 @@ def _providers(value: Json) -> str | tuple[str, ...] | None:
     if len(set(names)) < len(names):
         raise ValueError("names a provider twice")
     return value if isinstance(value, str) else tuple(names)
+
+
+def _after(value: Json) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value] if value is not None else []
+    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_REFERENCE for name in names):
+        raise ValueError('must be the name of a request, as "cat.json", or a list of names')
+    if len(names) > MAX_AFTER:
+        raise ValueError(f"names more than {MAX_AFTER} requests")
+    return tuple(names)
 
 
 def _fields_in(value: Json) -> dict[str, Json]:
@@ -160,6 +175,31 @@ class Envelope(BaseModel):
         le=MAX_DEADLINE,
         description="Seconds from its acceptance after which it is not wanted any more.",
     )
+    after: Annotated[
+        tuple[str, ...],
+        PlainValidator(_after),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE},
+                    {
+                        "type": "array",
+                        "items": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": LONGEST_REFERENCE,
+                        },
+                        "maxItems": MAX_AFTER,
+                    },
+                    {"type": "null"},
+                ]
+            }
+        ),
+    ] = Field(
+        (),
+        description='Requests of the same folder that must succeed first, as "cat.json"; one, or '
+        "a list.",
+    )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
         default_factory=dict, description="Anything of yours; echoed in events and the result."
@@ -181,7 +221,6 @@ NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
     {
         "download": (True, "way to leave media at the provider"),
         "vars": (None, "templating"),
-        "after": (None, "dependencies between requests"),
     }
 )
 """Fields of the protocol that this version refuses rather than ignores, unless they hold their

@@ -22,7 +22,7 @@ from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 4
+FORMAT = 5
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """
@@ -278,6 +278,7 @@ def _job(body: bytes) -> Job:
         hold=tuple(job.hold),
         matched=tuple(job.matched),
         inputs=tuple(job.inputs),
+        after=tuple(job.after),
     )
 
 

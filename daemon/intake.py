@@ -29,6 +29,7 @@ from daemon.lookout import Lookout
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher
 from daemon.recall import Recall
+from daemon.references import references_of
 from daemon.requests import body_digest
 from daemon.results import without_result
 from daemon.roster import Roster
@@ -294,6 +295,7 @@ class Intake:
             priority=envelope.priority,
             not_before=start_of(envelope, self._clock.stamp()),
             deadline=deadline_of(envelope, self._clock.now()),
+            after=references_of(envelope, request.fields),
         )
 
     async def _stored(self, long: Mapping[str, str]) -> dict[str, str]:

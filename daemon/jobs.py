@@ -97,6 +97,10 @@ class Job(NamedTuple):
     """The sequence of its last `provider.progressed`, or 0."""
     polls: Mapping[str, int] = _NO_POLLS
     """By step, how often a call that was taken was asked for, as far as the log tells."""
+    after: tuple[str, ...] = ()
+    """What must succeed before it starts, as its request names it."""
+    asked_at: str = ""
+    """When somebody asked for it last: by dropping it, or for a retry (RFC 3339)."""
 
     @property
     def ended(self) -> bool:
@@ -113,6 +117,8 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
         return _accepted(recorded, event) if isinstance(event, JobAccepted) else None
     change = _CHANGES.get(type(event)) if event is not None else None
     changed = change(job, recorded.sequence, event) if change is not None else {}
+    if isinstance(event, JobRetryRequested):
+        changed["asked_at"] = recorded.time
     return job._replace(version=job.version + 1, **changed)
 
 
@@ -130,6 +136,8 @@ def _accepted(recorded: Recorded, event: JobAccepted) -> Job:
         labels=event.labels or _NO_LABELS,
         priority=event.priority,
         deadline=event.deadline,
+        after=tuple(event.after),
+        asked_at=recorded.time,
     )
 
 

@@ -39,6 +39,7 @@ from daemon.journal import Journal
 from daemon.lines import compact
 from daemon.net import Network
 from daemon.recall import Recall
+from daemon.references import references_of
 from daemon.requests import Door
 from daemon.roster import Roster
 from daemon.runner import Runner
@@ -320,7 +321,8 @@ class Bench:
         """Put a job in the log; returns its id."""
         request = {"prompt": "x", "provider": "scripted", **request}
         job_id = self.clock.new_id()
-        envelope = self.door.validate(request).envelope
+        validated = self.door.validate(request)
+        envelope = validated.envelope
         event = accepted(
             name,
             provider=envelope.providers[0],
@@ -328,6 +330,7 @@ class Bench:
             priority=envelope.priority,
             not_before=start_of(envelope, self.clock.stamp()),
             deadline=deadline_of(envelope, self.clock.now()),
+            after=references_of(envelope, validated.fields),
         )
         await self.log.append(job_id, 0, [event], subject=name)
         return job_id
