@@ -358,10 +358,10 @@ class Bench:
             await self.log.append(None, None, ())
         return context.run()
 
-    def runner(self, handlers: Mapping[str, Handler] | None = None) -> Runner:
+    def runner(self, handlers: Mapping[str, Handler] | None = None, **more: Any) -> Runner:
         """A runner that follows this bench's log."""
         recall = Recall(self.log, self.blobs, self.door)
-        runner = Runner(self.services, self.state, recall, handlers or self.door.handlers)
+        runner = Runner(self.services, self.state, recall, handlers or self.door.handlers, **more)
         self.log.subscribe(runner.committed)
         runner.begin()
         return runner
