@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import given, settings
@@ -42,7 +42,7 @@ class Line(Work):
         bench = folder if isinstance(folder, Bench) else Bench(folder, scripted())
         super().__init__(bench, HANDLERS, **more)
 
-    async def __aenter__(self) -> Line:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
