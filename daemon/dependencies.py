@@ -12,7 +12,7 @@ wait.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -67,7 +67,7 @@ class Dependencies:
         """The same by what is waited for: its name, then its job."""
         self._patient: Heap[str, str] = Heap()
         self._doomed: dict[str, _Reason] = {}
-        self._to_end: dict[str, None] = {}
+        self._to_end: OrderedDict[str, None] = OrderedDict()
 
     # ------------------------------------------------------------ what happens
 
@@ -151,10 +151,7 @@ class Dependencies:
 
     def take(self) -> str | None:
         """A doomed job; it is not told again."""
-        job_id = next(iter(self._to_end), None)
-        if job_id is not None:
-            del self._to_end[job_id]
-        return job_id
+        return self._to_end.popitem(last=False)[0] if self._to_end else None
 
     def is_doomed(self, job_id: str) -> bool:
         """Whether a job cannot start any more."""

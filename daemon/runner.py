@@ -240,7 +240,8 @@ class Runner:
             return _LONGEST  # nobody has to wake us any more
         clock, poll = self._with.clock, self._desk.next_due()
         seconds = _LONGEST if poll is None else poll - clock.monotonic()
-        missed = self._dependencies.next_due() if self._looking is None else None
+        looks = self._looking is not None or self._with.disk.paused
+        missed = None if looks else self._dependencies.next_due()
         moments = [at for at in (self._schedule.next_due(), self._deadlines.next(), missed) if at]
         if moments and not self._is_full:  # if it is, the next one that is done wakes us
             # No longer than a minute at a time: the wall clock may be set meanwhile.
@@ -251,13 +252,16 @@ class Runner:
     def _look_for_missing(self, now: str) -> None:
         """Where a job waited long enough for what is not there: look once more, then give up."""
         due = self._dependencies.next_due()
-        if due is not None and due <= now and self._looking is None:
+        if due is None or due > now or self._looking is not None:
+            return
+        if not self._with.disk.paused:  # while it is, nothing is taken in
             self._looking = asyncio.create_task(self._give_up(now))
 
     async def _give_up(self, by: str) -> None:
         try:
             await self._look_around()
-            self._dependencies.give_up(by)
+            if not self._with.disk.paused:
+                self._dependencies.give_up(by)
         finally:
             self._looking = None
             self.wake()

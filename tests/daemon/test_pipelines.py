@@ -167,6 +167,25 @@ def test_nothing_is_given_up_before_the_inbox_was_looked_at_once_more(tmp_path: 
     run(main())
 
 
+def test_nothing_is_given_up_while_the_disk_is_full_and_nothing_is_taken_in(
+    tmp_path: Path,
+) -> None:
+    async def main() -> None:
+        async with Line(tmp_path) as line:
+            cut = await line.bench.accept("cut.json", after="cat")
+            await line.look()
+            line.bench.disk._room.clear()
+            line.bench.clock.advance(3600)
+            await line.look()
+            line.bench.disk._room.set()
+            assert line.status(cut) == "waiting"
+            await line.bench.accept("cat.json")
+            await line.end(cut)
+            assert line.status(cut) == "succeeded"
+
+    run(main())
+
+
 def test_a_restart_changes_nothing_about_who_waits_for_whom(tmp_path: Path) -> None:
     async def main() -> None:
         first = Bench(tmp_path)
