@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
 from typing import Any
 
 from daemon.blame import MAX_DEPTH, Get, broken, circle, elsewhere, not_there, too_deep
@@ -88,7 +87,6 @@ class Dependencies:
                 self._naming[key][job.id, reference] = None
         for reference in job.after:
             self._look(waiting, reference)
-        self._deepen(waiting, max((one.depth for one in self._older(job)), default=0))
         self._settle(waiting)
 
     def appeared(self, name: str) -> None:
@@ -226,32 +224,22 @@ class Dependencies:
 
     # ------------------------------------------------------------ chains and circles
 
-    def _older(self, job: Job) -> Iterator[_Waiting]:
-        """Those of its name that a job has to let go first."""
-        return (
-            one for one in self._by_name.get(job.name, {}).values() if one.job.first < job.first
-        )
-
     def _up_to(self, job: Job) -> Iterator[_Waiting]:
-        """The same, and the job itself."""
+        """What waits of a job and of the older ones of its name, which it lets go first: who waits
+        for it waits for all of them."""
         named = self._by_name.get(job.name, {}).values()
         return (one for one in named if one.job.first <= job.first)
 
-    def _below(self, waiting: _Waiting) -> Iterator[tuple[_Waiting, int]]:
-        """What a job waits for that waits itself, and how many steps of a chain that is."""
+    def _below(self, waiting: _Waiting) -> Iterator[_Waiting]:
+        """What a job waits for that waits itself."""
         for other in waiting.pending.values():
-            yield from ((one, 1) for one in self._up_to(other))
-        yield from ((one, 0) for one in self._older(waiting.job))
+            yield from self._up_to(other)
 
-    def _above(self, waiting: _Waiting) -> Iterator[tuple[str, int]]:
-        """Who waits for a job, or for a newer one of its name; and how deep, at least."""
-        job = waiting.job
-        for one in self._by_name[job.name].values():
-            if one.job.first > job.first:
-                yield one.job.id, waiting.depth
-        for other, waiters in self._waiters.get(job.name, {}).items():
-            if self._state.jobs[other].first >= job.first:
-                yield from ((one, waiting.depth + 1) for one, _ in waiters)
+    def _above(self, waiting: _Waiting) -> Iterator[str]:
+        """Who waits for a job, or for a newer one of its name."""
+        for other, waiters in self._waiters.get(waiting.job.name, {}).items():
+            if self._state.jobs[other].first >= waiting.job.first:
+                yield from (job_id for job_id, _ in waiters)
 
     def _deepen(self, waiting: _Waiting, depth: int) -> None:
         """Take in how deep a job waits at least, and with it all that wait for it."""
@@ -265,7 +253,7 @@ class Dependencies:
             if depth > MAX_DEPTH:
                 self._look_into(one)
             if job_id in self._waiting:
-                deeper += self._above(one)
+                deeper += ((above, one.depth + 1) for above in self._above(one))
 
     def _look_into(self, waiting: _Waiting) -> None:
         """See whether a job really waits so deep; if so, or if there is a circle, doom who does."""
@@ -273,11 +261,11 @@ class Dependencies:
         try:
             order = list(TopologicalSorter(graph).static_order())
         except CycleError as error:
-            self._break(error.args[1][::-1])
+            self._break(error.args[1][:0:-1])  # its first is its last as well
             return
         for one in map(self._waiting.__getitem__, order):
-            below = (other.depth + steps for other, steps in self._below(one))
-            one.depth = max(below, default=0) or (1 if one.pending else 0)
+            below = (other.depth for other in self._below(one))
+            one.depth = 1 + max(below, default=0) if one.pending else 0
         if waiting.depth > MAX_DEPTH:
             self._doom(waiting, _told(too_deep(self._chain(waiting))))
 
@@ -288,7 +276,7 @@ class Dependencies:
         while left:
             one = left.pop()
             if one.job.id not in graph:
-                below = [other for other, _ in self._below(one)]
+                below = list(self._below(one))
                 graph[one.job.id] = [other.job.id for other in below]
                 left += below
         return graph
@@ -297,25 +285,19 @@ class Dependencies:
         """The names of the longest chain that begins with a job."""
         chain = [waiting.job.name]
         while below := list(self._below(waiting)):
-            waiting, steps = max(below, key=lambda one: one[0].depth + one[1])
-            chain += [waiting.job.name] * steps
+            waiting = max(below, key=lambda one: one.depth)
+            chain.append(waiting.job.name)
         return [*chain, *(other.name for other in list(waiting.pending.values())[:1])]
 
     def _break(self, ring: Sequence[str]) -> None:
-        """Doom those in a circle who wait for the next by its name; who only lets older ones of
-        its own name go first may go on then.
+        """Doom all in a circle.
 
         Args:
-            ring: their ids, each before the one that it waits for; the first is the last as well.
+            ring: their ids, each before the one that it waits for.
         """
         members = [self._waiting[job_id] for job_id in ring]
-        waits = [
-            one
-            for one, next_one in pairwise(members)
-            if any(other.name == next_one.job.name for other in one.pending.values())
-        ]
-        names = [one.job.name for one in waits]
-        for place, one in enumerate(waits):
+        names = [one.job.name for one in members]
+        for place, one in enumerate(members):
             self._doom(one, _told(circle([*names[place:], *names[: place + 1]])))
 
 

@@ -121,6 +121,22 @@ def test_who_waits_in_vain_fails_with_the_chain_and_a_retry_judges_anew(tmp_path
     run(main())
 
 
+def test_one_that_runs_again_is_waited_for_again(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with Line(tmp_path) as line:
+            both = await line.bench.accept("both.json", after=["cat", "dog"])
+            cat = await line.bench.accept("cat.json")
+            await line.end(cat)
+            line.runner.pause(frozenset({None}))
+            await line.command(Retry(cat, "k"))
+            await line.bench.accept("dog.json")
+            line.runner.pause(frozenset())
+            await line.end(both)
+            assert started(line.bench) == ["cat.json", "cat.json", "dog.json", "both.json"]
+
+    run(main())
+
+
 def test_one_that_was_rejected_fails_those_who_wait(tmp_path: Path) -> None:
     async def main() -> None:
         async with Line(tmp_path) as line:
