@@ -124,15 +124,17 @@ def test_who_waits_in_vain_fails_with_the_chain_and_a_retry_judges_anew(tmp_path
 def test_one_that_runs_again_is_waited_for_again(tmp_path: Path) -> None:
     async def main() -> None:
         async with Line(tmp_path) as line:
-            both = await line.bench.accept("both.json", after=["cat", "dog"])
+            both = await line.bench.accept("both.json", provider="other", after=["cat", "dog"])
             cat = await line.bench.accept("cat.json")
             await line.end(cat)
-            line.runner.pause(frozenset({None}))
+            line.runner.pause(frozenset({"scripted"}))
             await line.command(Retry(cat, "k"))
-            await line.bench.accept("dog.json")
+            await line.end(await line.bench.accept("dog.json", provider="other"))
+            await line.look()
+            assert line.status(both) == "waiting"
             line.runner.pause(frozenset())
             await line.end(both)
-            assert started(line.bench) == ["cat.json", "cat.json", "dog.json", "both.json"]
+            assert started(line.bench) == ["cat.json", "dog.json", "cat.json", "both.json"]
 
     run(main())
 
