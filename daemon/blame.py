@@ -19,7 +19,12 @@ LONGEST = 2000
 
 Get = Callable[[int], Recorded]
 
-_HOW = {"failed": "which failed", "cancelled": "which was cancelled"}
+_HOW = {
+    "failed": "which failed",
+    "cancelled": "which was cancelled",
+    "rejected": "which was rejected",
+    "partial": "which succeeded in part only",
+}
 
 
 def broken(job: Job, target: Target, get: Get) -> Problem:
@@ -27,7 +32,8 @@ def broken(job: Job, target: Target, get: Get) -> Problem:
     sequence = target.job.last if target.job is not None else target.rejected
     event = get(sequence).event
     error = event.error if isinstance(event, JobEnded | RequestRejected) else None
-    how = _HOW.get(target.job.status, "") if target.job is not None else "which was rejected"
+    status = target.job.status if target.job is not None else "rejected"
+    how = _HOW.get(status, f"which is {status}")
     why, hints = "", ()
     if error is not None and error["code"] == "dependency_failed":
         why, hints = f" (dependency_failed): {error['message']}", error["hints"]
