@@ -5,7 +5,8 @@
 3. `requests`   bytes: a `Request`, or all its faults (`strictjson`, and the task's own model)
 4. `intake`     a `Request`: `job.accepted`, durable (`decisions.decide`, then `eventlog`)
 5. `state`      events: where every job stands; a fold, and nothing else
-6. `runner`     an open job: its handler, when `schedule` has a place for it (`attempts`)
+6. `runner`     an open job: its handler, when what it names has succeeded (`dependencies`) and
+                `schedule` has a place for it (`attempts`)
 7. `context`    what a handler asks: answered by the log (`journal`), or by a provider (`asking`):
    `inputs`     finds what a request names as a picture, once;
    `roster`     who is asked; `exchange` drives it, `net` sends, `sending` judges what was lost;

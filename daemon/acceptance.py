@@ -14,6 +14,7 @@ from daemon.disk import Disk
 from daemon.errors import LogFull
 from daemon.events import Event, ItemRejected, JobAccepted
 from daemon.jobs import BATCH
+from daemon.references import references_of
 from daemon.requests import Request, body_digest
 from daemon.roster import Roster
 from daemon.staging import Staged
@@ -82,6 +83,7 @@ class Acceptor:
             batch=place.batch if place is not None else None,
             item=place.item if place is not None else 0,
             item_id=envelope.id if place is not None else None,
+            after=references_of(envelope, request.fields),
         )
 
     def _provider(self, request: Request) -> str:

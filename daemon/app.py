@@ -213,7 +213,7 @@ class App:
         roster = services.roster
         door = door_of(settings, self._plugins.handlers)
         recall = Recall(log, blobs, door)
-        runner = Runner(services, state, recall, self._plugins.handlers)
+        runner = Runner(services, state, recall, self._plugins.handlers, self._look_around)
         pauses = Pauses(settings.inbox, runner.pause)
         pauses.begin(roster.names())
         looker = Looker(settings.inbox, door, settings.max_request_bytes)
@@ -270,6 +270,10 @@ class App:
     def _wrote(self, results: int) -> None:
         """Results were put in the inbox, which is watched."""
         self._intake.lookout.count_answers(results)
+
+    async def _look_around(self) -> None:
+        """Until all that lies in the inbox was taken in."""
+        await self._intake.look_everywhere()
 
     def _resumed(self) -> None:
         """There is room on the disk again."""

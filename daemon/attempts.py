@@ -6,6 +6,7 @@ and the job waits at the desk; its next run goes on with what was found there.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 
 from daemon.asking import DryRun, Parked, Polled
@@ -13,6 +14,7 @@ from daemon.cancelling import call_off
 from daemon.context import JournaledContext
 from daemon.deadlines import is_late, last_attempt, too_late
 from daemon.decisions import EndCancelled, Fail, JobCommand, Park, Run, Start, Succeed
+from daemon.dependencies import Dependencies
 from daemon.endings import cause_of, problem_in, too_many_crashes
 from daemon.errors import BadRequest, Problem
 from daemon.jobs import Job
@@ -34,6 +36,7 @@ class Attempts:
         recall: gives each job its request.
         handlers: by task.
         desk: where jobs wait for providers.
+        dependencies: who waits for whom.
         is_kept_off: whether a provider asked for patience.
     """
 
@@ -44,6 +47,7 @@ class Attempts:
         recall: Recall,
         handlers: Mapping[str, Handler],
         desk: PollDesk,
+        dependencies: Dependencies,
         is_kept_off: Callable[[str], bool],
     ) -> None:
         self._with = services
@@ -51,6 +55,7 @@ class Attempts:
         self._recall = recall
         self._handlers = handlers
         self._desk = desk
+        self._dependencies = dependencies
         self._is_kept_off = is_kept_off
         self._streaks: dict[str, int] = {}  # provider -> how often in a row it asked for patience
         self.contexts: dict[str, JournaledContext] = {}
@@ -68,6 +73,8 @@ class Attempts:
             return EndCancelled(job.id, await self.left(job.id))
         if is_late(job, self._with.clock):
             return Fail(job.id, await self.left(job.id), too_late(job))
+        if self._dependencies.is_doomed(job.id):
+            return await self._doomed(job)
         if job.runs >= self._with.settings.max_crashes:
             return Fail(job.id, Run(), too_many_crashes(job.runs))
         stream.begin(Start(job.id))
@@ -84,6 +91,13 @@ class Attempts:
         self._streaks.pop(job.provider, None)
         context = self.contexts.get(job.id)
         return Succeed(job.id, context.run() if context is not None else Run())
+
+    async def _doomed(self, job: Job) -> Fail:
+        """What comes of a job that waited for others in vain."""
+        get = self._with.log.get
+        problem = await asyncio.to_thread(self._dependencies.reason, job.id, get)
+        left = await self.left(job.id)
+        return Fail(job.id, left, problem or Problem("internal", "the job waited in vain"))
 
     async def _run(self, stream: Stream, found: Mapping[str, Polled]) -> None:
         job = stream.job

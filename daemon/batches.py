@@ -242,25 +242,20 @@ class Batches:
 
     def _with_own_id(self, item: Ready | Refused, batch: Batch, ids: set[str]) -> Ready | Refused:
         """An item, or its refusal where another one has its id."""
-        if not isinstance(item, Ready) or item.id is None:
+        if item.id is None:
             return item
-        other = self._state.item(batch.id, item.id)
-        if other is None and item.id not in ids:
+        if self._state.item(batch.id, item.id) is None and item.id not in ids:
             ids.add(item.id)
             return item
+        if isinstance(item, Refused):
+            return item._replace(id=None)
         problem = Problem(
             "duplicate_id",
             f"another item of this batch has the id {item.id!r}",
             ("Within a batch an id names one item, for others to refer to.",),
         )
-        return Refused(
-            item.number,
-            item.raw,
-            item.long,
-            problem,
-            item.request.task,
-            item.request.envelope.labels,
-        )
+        task, labels = item.request.task, item.request.envelope.labels
+        return Refused(item.number, item.raw, item.long, problem, task, labels)
 
     async def _append_of(
         self, item: Ready | Refused, job: Job, batch: Batch, *, stopping: bool
@@ -271,7 +266,7 @@ class Batches:
             rejected = ItemRejected(
                 batch=batch.id,
                 item=item.number,
-                item_id=None,
+                item_id=item.id,
                 task=item.task,
                 request=item.raw,
                 blobs=blobs,

@@ -112,7 +112,7 @@ class Glance:
         from rich.table import Table
 
         table = Table("lane", box=None, header_style="bold")
-        for header in ("running", "waiting", "later", "blocked", "polling"):
+        for header in ("running", "waiting", "later", "blocked", "needs", "polling"):
             table.add_column(header, justify="right")
         for name, lane in sorted(self.overview.lanes.items()):
             table.add_row(plain(name), *map(str, asdict(lane).values()))

@@ -30,6 +30,15 @@ MAX_DEADLINE = 10 * 366 * 24 * 3600
 
 MAX_PROVIDERS = 10
 
+MAX_ID = 200
+"""Characters of a sender's id."""
+
+MAX_AFTER = 100
+"""Names in `after`."""
+
+LONGEST_REFERENCE = 1000
+"""Characters of a name in `after`, as of one in `from`."""
+
 
 def _safe_prefix(text: str) -> str:
     """A file name's beginning out of what somebody typed: "hero shot.png" -> "hero-shot"."""
@@ -62,6 +71,15 @@ def _providers(value: Json) -> str | tuple[str, ...] | None:
     return value if isinstance(value, str) else tuple(names)
 
 
+def _after(value: Json) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value] if value is not None else []
+    if not all(isinstance(name, str) and 0 < len(name) <= LONGEST_REFERENCE for name in names):
+        raise ValueError('must be the name of a request, as "cat.json", or a list of names')
+    if len(names) > MAX_AFTER:
+        raise ValueError(f"names more than {MAX_AFTER} requests")
+    return tuple(names)
+
+
 def _fields_in(value: Json) -> dict[str, Json]:
     """An object, or the JSON text of one."""
     try:
@@ -85,7 +103,7 @@ class Envelope(BaseModel):
     id: str | None = Field(
         None,
         min_length=1,
-        max_length=200,
+        max_length=MAX_ID,
         description="Your own id for this request: the same id and body is answered once.",
     )
     provider: Annotated[
@@ -165,6 +183,31 @@ class Envelope(BaseModel):
         description="Whether media are brought home; if not, the result lists where the provider "
         "has them.",
     )
+    after: Annotated[
+        tuple[str, ...],
+        PlainValidator(_after),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "string", "minLength": 1, "maxLength": LONGEST_REFERENCE},
+                    {
+                        "type": "array",
+                        "items": {
+                            "type": "string",
+                            "minLength": 1,
+                            "maxLength": LONGEST_REFERENCE,
+                        },
+                        "maxItems": MAX_AFTER,
+                    },
+                    {"type": "null"},
+                ]
+            }
+        ),
+    ] = Field(
+        (),
+        description="Requests of the same folder, or items of the same batch by their ids, that "
+        'must succeed first, as "cat.json"; one, or a list.',
+    )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
     vars: dict[str, Any] | None = Field(
         None, description="What `{name}` stands for in the strings of this request."
@@ -185,10 +228,6 @@ class Envelope(BaseModel):
         return {**(self.extra or {}), **(self.extra_json or {})}
 
 
-NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType(
-    {
-        "after": (None, "dependencies between requests"),
-    }
-)
+NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType({})
 """Fields of the protocol that this version refuses rather than ignores, unless they hold their
 default: the default, and what they are for."""

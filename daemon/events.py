@@ -115,7 +115,8 @@ class JobAccepted(Event):
     """The whole request. Strings too long for a line lie in blobs: `blobs` maps the JSON pointer
     of each to its SHA-256, and the request holds an empty string there. `body_sha256` goes with
     `request_id`, to tell whether the same id comes with the same body. `not_before` and `deadline`
-    are moments (RFC 3339): what was asked for in seconds is counted from the acceptance."""
+    are moments (RFC 3339): what was asked for in seconds is counted from the acceptance. `after`
+    names the requests that must succeed first, as the request does, in whichever field."""
 
     TYPE: ClassVar[str] = "darkroom.job.accepted.v1"
     request_sha256: str
@@ -136,6 +137,7 @@ class JobAccepted(Event):
     """Its number there, from 1."""
     item_id: str | None = None
     """What other items of that batch call it."""
+    after: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 6
+FORMAT = 7
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """
@@ -304,6 +304,7 @@ def _job(body: bytes) -> Job:
         hold=tuple(job.hold),
         matched=tuple(job.matched),
         inputs=tuple(job.inputs),
+        after=tuple(job.after),
     )
 
 

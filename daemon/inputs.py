@@ -16,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from daemon.blame import broken, elsewhere, shown
 from daemon.blobs import BlobStore
-from daemon.errors import LogError
+from daemon.errors import LogError, error_of
 from daemon.events import JobEnded, Recorded
 from daemon.files import Unreadable, folder_beneath, name_to_text, parts_at, text_to_name
 from daemon.jobs import Job
 from daemon.net import Network
+from daemon.references import is_elsewhere, resolve
 from daemon.settings import Settings
 from daemon.staging import SMALL, Staged
 from daemon.state import State
@@ -179,30 +181,21 @@ class Inputs:
         return found[wanted.artifact]["path"], found[wanted.artifact]["sha256"]
 
     def _other(self, wanted: Earlier, job: Job) -> Job:
-        """The job that answers another request of the same folder, once it succeeded."""
-        name = wanted.request
-        if "/" in name:
-            raise _missing(f"{_shown(name)} names a folder", "Name a request of the same folder.")
-        folder = job.name.rpartition("/")[0]
-        full = "/".join(filter(None, (folder, name if name.endswith(".json") else f"{name}.json")))
-        drop = self._state.newest(full)
-        other: Job | None = None
-        if drop is not None and drop.job is not None:
-            other = self._state.jobs[drop.job]
-        if drop is None:
-            raise _missing(f"there is no request {_shown(full)}", _AFTERWARDS)
-        if other is None:
-            raise _missing(f"{_shown(full)} was rejected", "Mend that request, then use retry.")
-        if not other.ended:
-            raise _missing(f"{_shown(full)} has no result yet", _AFTERWARDS)
-        if other.status != "succeeded":
-            raise _missing(
-                f"{_shown(full)} {other.status}: {other.error}", "Mend that one, then use retry."
-            )
-        return other
+        """The job that answers another request of the same folder, once it succeeded: which was
+        waited for, but may run again by now."""
+        target = resolve(self._state, job, wanted.request)
+        if target.job is None and is_elsewhere(wanted.request) and job.batch is None:
+            raise error_of(elsewhere(job, wanted.request).to_json())
+        if target.job is None and not target.rejected:
+            raise _missing(f"there is no request {shown(target.name)}", _AFTERWARDS)
+        if target.job is not None and not target.job.ended:
+            raise _missing(f"{shown(target.name)} has no result yet", _AFTERWARDS)
+        if target.job is None or target.job.status != "succeeded":
+            raise error_of(broken(job, target, self._get).to_json())
+        return target.job
 
 
-_AFTERWARDS = "This version waits for no other request: use retry once that one has succeeded."
+_AFTERWARDS = "Use retry once that one has succeeded."
 
 
 def _found(staged: Staged, source: str, warnings: tuple[str, ...] = ()) -> Found:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from daemon.envelope import Envelope
+from daemon.envelope import MAX_ID, Envelope
 from daemon.errors import BadRequest, Problem
 from daemon.jobs import BATCH
 from daemon.lines import compact
@@ -54,6 +54,7 @@ class Refused(NamedTuple):
     problem: Problem
     task: str | None = None
     labels: Mapping[str, Json] = {}
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +117,6 @@ def _refused(number: int, value: Json, problem: Problem) -> Refused:
     if not isinstance(value, dict):
         return Refused(number, None, {}, problem)
     raw, long = without_long_strings(value)
-    return Refused(number, raw, long, problem, task, labels)
+    named = value.get("id")
+    item_id = named if isinstance(named, str) and 0 < len(named) <= MAX_ID else None
+    return Refused(number, raw, long, problem, task, labels, item_id)

@@ -120,6 +120,10 @@ class Job(NamedTuple):
     """Its number there, from 1."""
     item_id: str | None = None
     """What other items of that batch call it."""
+    after: tuple[str, ...] = ()
+    """What must succeed before it starts, as its request names it."""
+    asked_at: str = ""
+    """When somebody asked for it last: by dropping it, or for a retry (RFC 3339)."""
 
     @property
     def ended(self) -> bool:
@@ -155,6 +159,8 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
         return begin(recorded, event) if begin is not None else None
     change = _CHANGES.get(type(event)) if event is not None else None
     changed = change(job, recorded.sequence, event) if change is not None else {}
+    if isinstance(event, JobRetryRequested):
+        changed["asked_at"] = recorded.time
     return job._replace(version=job.version + 1, **changed)
 
 
@@ -175,6 +181,8 @@ def _accepted(recorded: Recorded, event: JobAccepted) -> Job:
         batch=event.batch,
         item=event.item,
         item_id=event.item_id,
+        after=tuple(event.after),
+        asked_at=recorded.time,
     )
 
 
@@ -188,6 +196,7 @@ def _rejected(recorded: Recorded, event: ItemRejected) -> Job:
         version=1,
         first=recorded.sequence,
         accepted_at=recorded.time,
+        asked_at=recorded.time,
         last=recorded.sequence,
         error=event.error["code"],
         labels=event.labels or _NO_LABELS,

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from daemon.blame import needed
 from daemon.clock import parse_rfc3339, rfc3339
 from daemon.jobs import Job
+from daemon.references import unmet
 from daemon.segments import segment_paths
 from daemon.state import State
 
@@ -38,6 +40,8 @@ class Lane:
     """For their time."""
     blocked: int = 0
     """Behind an older drop of their name."""
+    needs: int = 0
+    """For other requests."""
     polling: int = 0
     """For the provider, which works on them."""
 
@@ -61,6 +65,7 @@ class Overview:
     """
 
     def __init__(self, state: State, now: str, paused: frozenset[str | None], places: int) -> None:
+        self._state = state
         self._now = now
         self._paused = paused
         self._places = places
@@ -83,6 +88,8 @@ class Overview:
             return job.status
         if self._oldest[job.name].id != job.id:
             return "blocked"
+        if job.status == "waiting" and job.after and unmet(self._state, job):
+            return "needs"
         return "later" if job.due is not None and job.due > self._now else "waiting"
 
     def waits_for(self, job: Job) -> str | None:
@@ -93,6 +100,8 @@ class Overview:
         where = self._where(job)
         if where == "blocked":
             return f"the older drop of {job.name}"
+        if where == "needs":
+            return needed(unmet(self._state, job))
         if where == "later":
             return f"its time, {job.due}"
         if None in self._paused:

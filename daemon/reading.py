@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
 
+from daemon.blame import needed
 from daemon.clock import SystemClock
 from daemon.errors import IndexFailed, UsageError
 from daemon.events import ProviderProgressed, Recorded
 from daemon.index import Index
 from daemon.jobs import Job
+from daemon.references import unmet
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
 from daemon.state import Drop, State
@@ -101,6 +103,8 @@ class Reading:
 
     def standing(self, job: Job | None) -> str:
         """Where a job stands, and how far it is."""
+        if job is not None and job.status == "waiting" and (needs := unmet(self.state, job)):
+            return f"waiting for {needed(needs)}"
         told = self.progress(job)
         event = told.event if told is not None else None
         if told is None or not isinstance(event, ProviderProgressed):

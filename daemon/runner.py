@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from daemon.attempts import Attempts
 from daemon.clock import parse_rfc3339
 from daemon.deadlines import Deadlines, is_late, too_late
 from daemon.decisions import EndCancelled, Fail, decide_job
+from daemon.dependencies import Dependencies
 from daemon.endings import Teller
 from daemon.errors import Conflict, LogFull
 from daemon.events import (
@@ -35,6 +36,7 @@ from daemon.events import (
 from daemon.jobs import Job
 from daemon.polldesk import PollDesk
 from daemon.recall import Recall
+from daemon.references import names_taken_in
 from daemon.schedule import Schedule
 from daemon.services import Services
 from daemon.state import State
@@ -56,6 +58,10 @@ _LINES_UP = JobAccepted | JobRetryRequested | JobCancelRequested | QueueExtended
 _log = structlog.get_logger(__name__)
 
 
+async def _nothing() -> None:
+    pass
+
+
 class Runner:
     """Runs what the state says is open.
 
@@ -64,10 +70,17 @@ class Runner:
         state: must take in a batch of events before this does.
         recall: gives each job its request.
         handlers: by task.
+        look_around: comes back when all that lies in the inbox was taken in: so long nobody says
+            that something is not there.
     """
 
     def __init__(
-        self, services: Services, state: State, recall: Recall, handlers: Mapping[str, Handler]
+        self,
+        services: Services,
+        state: State,
+        recall: Recall,
+        handlers: Mapping[str, Handler],
+        look_around: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         settings = services.settings
         self._with = services
@@ -77,9 +90,18 @@ class Runner:
         self._going_on = Schedule(settings.concurrency, services.roster.concurrency)
         """Jobs whose providers are done: they begin nothing, so they go first, and neither a pause
         nor a provider's wish for patience holds them."""
+        self._dependencies = Dependencies(state, self._schedule, settings.dependency_wait)
+        self._look_around = look_around
+        self._looking: asyncio.Task[None] | None = None
         self._desk = PollDesk(services, state, recall, self._resume, self.wake)
         self._attempts = Attempts(
-            services, state, recall, handlers, self._desk, self._schedule.is_kept_off
+            services,
+            state,
+            recall,
+            handlers,
+            self._desk,
+            self._dependencies,
+            self._schedule.is_kept_off,
         )
         self._deadlines = Deadlines()
         self._paused: frozenset[str | None] = frozenset()
@@ -107,11 +129,12 @@ class Runner:
 
     def held(self) -> list[Job] | None:
         """The open jobs, where all of them wait for a time that was chosen for their start, or for
-        the end of a pause; None while there is something else to do."""
+        the end of a pause, or for others that do; None while there is something else to do."""
         now = self._with.clock.stamp()
         jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
         jobs = [job for job in jobs if not job.is_batch]  # of those their items tell
-        if self._tasks or not all(self._schedule.is_held(job.id, now) for job in jobs):
+        busy = self._tasks or self._dependencies.busy
+        if busy or not all(self._schedule.is_held(job.id, now) for job in jobs):
             return None
         return jobs
 
@@ -126,6 +149,8 @@ class Runner:
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
         for recorded in batch:
+            for name in names_taken_in(recorded):
+                self._dependencies.appeared(name)
             if recorded.job is None or type(recorded.event) is JobStarted:
                 continue
             job = self._state.jobs.get(recorded.job)
@@ -139,11 +164,14 @@ class Runner:
                 self._recall.forget(job.id)
                 if isinstance(recorded.event, JobCancelled) and job.id in self._tasks:
                     self._interrupt(job.id)  # it had begun, and had nothing to say yet
+                self._dependencies.ended(job)
             elif job.id in self._tasks:
                 if job.cancelling:
                     self._interrupt(job.id)
             elif isinstance(recorded.event, _LINES_UP):
                 self._line_up(job)
+            if isinstance(recorded.event, JobRetryRequested):
+                self._dependencies.reopened(job)
             if isinstance(recorded.event, JobRetrying) and recorded.event.hold is not None:
                 asked = recorded.event.provider or job.provider
                 self._schedule.hold(asked, recorded.event.hold)
@@ -155,12 +183,14 @@ class Runner:
             self._schedule.hold(job.provider, job.due)
 
     def _line_up(self, job: Job) -> None:
-        """Have an open job wait for its turn, or for its provider; or end it, if somebody wants
+        """Have an open job wait for others, its turn, or its provider; or end it, if somebody wants
         that and nobody runs it. A batch only has newer ones of its name wait."""
-        self._schedule.add(job)
         if job.is_batch:
+            self._schedule.add(job)
             self._schedule.take(job.id)
             return
+        self._dependencies.add(job)
+        self._schedule.add(job)
         self._deadlines.add(job)
         if job.cancelling and not self._with.stopping.is_set():
             self._end(job.id)
@@ -200,6 +230,10 @@ class Runner:
         # A place is given back when all is done but for the disk; if that is slow, wait for it.
         while not self._is_full and (late := self._deadlines.take(now)) is not None:
             self._end_late(late)
+        self._look_for_missing(now)
+        while not self._is_full and (doomed := self._dependencies.take()) is not None:
+            if doomed not in self._tasks:
+                self._end(doomed)
         while not self._is_full and (job := self._pick(now)) is not None:
             self._start(job.id)
 
@@ -219,12 +253,31 @@ class Runner:
             return _LONGEST  # nobody has to wake us any more
         clock, poll = self._with.clock, self._desk.next_due()
         seconds = _LONGEST if poll is None else poll - clock.monotonic()
-        moments = [at for at in (self._schedule.next_due(), self._deadlines.next()) if at]
+        looks = self._looking is not None or self._with.disk.paused
+        missed = None if looks else self._dependencies.next_due()
+        moments = [at for at in (self._schedule.next_due(), self._deadlines.next(), missed) if at]
         if moments and not self._is_full:  # if it is, the next one that is done wakes us
             # No longer than a minute at a time: the wall clock may be set meanwhile.
             left = (parse_rfc3339(min(moments)) - clock.now()).total_seconds()
             seconds = min(seconds, left)
         return min(_LONGEST, max(0.001, seconds))
+
+    def _look_for_missing(self, now: str) -> None:
+        """Where a job waited long enough for what is not there: look once more, then give up."""
+        due = self._dependencies.next_due()
+        if due is None or due > now or self._looking is not None:
+            return
+        if not self._with.disk.paused:  # while it is, nothing is taken in
+            self._looking = asyncio.create_task(self._give_up(now))
+
+    async def _give_up(self, by: str) -> None:
+        try:
+            await self._look_around()
+            if not self._with.disk.paused:
+                self._dependencies.give_up(by)
+        finally:
+            self._looking = None
+            self.wake()
 
     def _end_late(self, job_id: str) -> None:
         """End a job whose deadline came: an attempt from then on does nothing else."""
@@ -246,6 +299,7 @@ class Runner:
             self._tasks[job_id].cancel()
 
     def _start(self, job_id: str) -> None:
+        self._dependencies.begun(job_id)
         task = asyncio.create_task(self._attempt(job_id, self._desk.leave(job_id)))
         self._tasks[job_id] = task
         task.add_done_callback(partial(self._finished, job_id))
@@ -349,6 +403,9 @@ class Runner:
         """
         self._with.stopping.set()
         await self._desk.stop()
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
         contexts = list(self._attempts.contexts.values())
         ended = [task for job_id, task in self._tasks.items() if self._state.jobs[job_id].ended]
         for job_id, task in self._tasks.items():

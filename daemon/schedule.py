@@ -14,7 +14,8 @@ above it, and then at most once by each other level; a folder is passed over onc
 folder of its level, and a batch once by each other one of its folder. Neither depends on what comes
 later, nor on a clock: it fits fast pictures and slow clips. What ran empty leaves nothing behind.
 
-Of one name only the job that was accepted first may run; newer ones are blocked by it.
+Of one name only the job that was accepted first may run; newer ones are blocked by it. One that
+needs what others make waits for them first, whatever its time (`daemon.dependencies` says so).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar, get_args
 
 from daemon.jobs import Job
 
@@ -33,7 +34,7 @@ _Jobs = OrderedDict[str, None]
 _Shares = OrderedDict[str, _Jobs]
 """By batch; what is in none shares one that has no name."""
 
-Where = Literal["running", "waiting", "later", "blocked"]
+Where = Literal["running", "waiting", "later", "blocked", "needs"]
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 
@@ -85,7 +86,7 @@ class Lane:
     """The jobs of one provider: those that are ready in levels and folders, all of them counted."""
 
     def __init__(self) -> None:
-        self.counts: dict[Where, int] = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
+        self.counts: dict[Where, int] = dict.fromkeys(get_args(Where), 0)
         self._levels: dict[int, OrderedDict[str, _Shares]] = {}
         self._turns: Heap[int, int] = Heap()
         self._served = 0
@@ -150,9 +151,11 @@ class Schedule:
         self._later: Heap[str, tuple[str, int]] = Heap()
         self._oldest: dict[str, str] = {}  # name -> its open job that was accepted first
         self._newer: defaultdict[str, Heap[str, int]] = defaultdict(Heap)  # name -> the others
+        self._needing: set[str] = set()  # jobs that wait for others
 
     def add(self, job: Job) -> None:
-        """Have a job wait: for older ones of its name, for its due time, then for its turn.
+        """Have a job wait: for older ones of its name, for what it needs, for its due time, then
+        for its turn.
 
         One that waits already is replaced and keeps its place; one that runs is left alone.
         """
@@ -188,6 +191,18 @@ class Schedule:
         if self._where.get(job_id) == "running":
             self._move(self._jobs[job_id], None)
 
+    def need(self, job_id: str) -> None:
+        """Have a job wait for others until they are met; it need not be here yet."""
+        self._needing.add(job_id)
+        if self._where.get(job_id) in ("waiting", "later"):
+            self._move(self._jobs[job_id], "needs")
+
+    def meet(self, job_id: str) -> None:
+        """What a job needs is there."""
+        self._needing.discard(job_id)
+        if self._where.get(job_id) == "needs":
+            self._let_go(self._jobs[job_id])
+
     def take(self, job_id: str) -> None:
         """Have a job wait for nothing until it is added again or removed: it is being ended."""
         if job_id in self._where:
@@ -196,6 +211,7 @@ class Schedule:
     def remove(self, job_id: str) -> None:
         """Forget a job that ended, wherever it is, and let the next of its name go."""
         job = self._jobs.pop(job_id, None)
+        self._needing.discard(job_id)
         if job is not None:
             self._move(job, None)
             self._hand_on(job)
@@ -223,10 +239,13 @@ class Schedule:
 
     def is_held(self, job_id: str, now: str) -> bool:
         """Whether a job waits for what may be long in coming: for a time that its sender chose,
-        or for the end of a pause; or for an older one of its name that does."""
+        or for the end of a pause; or for an older one of its name that does. One that needs others
+        waits as long as they do, so it is for them to say."""
         job, where = self._jobs[job_id], self._where.get(job_id)
         if where == "blocked":
             return self.is_held(self._oldest[job.name], now)
+        if where == "needs":
+            return True
         if where == "later" and job.status == "waiting" and (job.due or "") > now:
             return True
         return where in ("waiting", "later") and bool(self._paused & {None, job.provider})
@@ -250,7 +269,7 @@ class Schedule:
         if oldest.id != job.id:  # an older one was retried
             self._oldest[job.name] = job.id
             self._newer[job.name].put(oldest.id, oldest.first)
-            if self._where.get(oldest.id) in ("waiting", "later"):
+            if self._where.get(oldest.id) in ("waiting", "later", "needs"):
                 self._move(oldest, "blocked")
         self._let_go(job)
 
@@ -271,8 +290,12 @@ class Schedule:
             del self._newer[ended.name]
 
     def _let_go(self, job: Job) -> None:
-        """No older one of its name is left: have a job wait for its due time, or its turn."""
-        self._move(job, "waiting" if job.due is None else "later")
+        """No older one of its name is left: have a job wait for what it needs, for its due time, or
+        for its turn."""
+        if job.id in self._needing:
+            self._move(job, "needs")
+        else:
+            self._move(job, "waiting" if job.due is None else "later")
 
     def _move(self, job: Job, to: Where | None) -> None:
         """Have a job be somewhere else, or nowhere."""

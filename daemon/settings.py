@@ -60,6 +60,11 @@ class Settings(BaseModel):
     poll_timeout: float = Field(
         1800.0, gt=0, description="Seconds to wait for what a provider works on."
     )
+    dependency_wait: float = Field(
+        60.0,
+        ge=0,
+        description="Seconds to wait for a request that another names and that is not there yet.",
+    )
     trust_env: bool = Field(
         False, description="Whether calls to providers use the proxies of the environment."
     )

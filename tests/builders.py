@@ -40,6 +40,7 @@ from daemon.journal import Journal
 from daemon.lines import compact
 from daemon.net import Network
 from daemon.recall import Recall
+from daemon.references import references_of
 from daemon.requests import Door
 from daemon.roster import Roster
 from daemon.runner import Runner
@@ -330,7 +331,8 @@ class Bench:
         """Put a job in the log; returns its id."""
         request = {"prompt": "x", "provider": "scripted", **request}
         job_id = self.clock.new_id()
-        envelope = self.door.validate(request).envelope
+        validated = self.door.validate(request)
+        envelope = validated.envelope
         event = accepted(
             name,
             provider=envelope.providers[0],
@@ -338,6 +340,7 @@ class Bench:
             priority=envelope.priority,
             not_before=start_of(envelope, self.clock.stamp()),
             deadline=deadline_of(envelope, self.clock.now()),
+            after=references_of(envelope, validated.fields),
         )
         await self.log.append(job_id, 0, [event], subject=name)
         return job_id
@@ -365,10 +368,10 @@ class Bench:
             await self.log.append(None, None, ())
         return context.run()
 
-    def runner(self, handlers: Mapping[str, Handler] | None = None) -> Runner:
+    def runner(self, handlers: Mapping[str, Handler] | None = None, **more: Any) -> Runner:
         """A runner that follows this bench's log."""
         recall = Recall(self.log, self.blobs, self.door)
-        runner = Runner(self.services, self.state, recall, handlers or self.door.handlers)
+        runner = Runner(self.services, self.state, recall, handlers or self.door.handlers, **more)
         self.log.subscribe(runner.committed)
         runner.begin()
         return runner

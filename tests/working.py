@@ -24,9 +24,11 @@ def run(scene: Awaitable[Any]) -> Any:
 class Work:
     """A bench with a runner at work."""
 
-    def __init__(self, bench: Bench, handlers: Mapping[str, Handler] | None = None) -> None:
+    def __init__(
+        self, bench: Bench, handlers: Mapping[str, Handler] | None = None, **more: Any
+    ) -> None:
         self.bench = bench
-        self.runner: Runner = bench.runner(handlers)
+        self.runner: Runner = bench.runner(handlers, **more)
         self._task = asyncio.create_task(self.runner.run())
 
     async def until(self, condition: Callable[[], bool]) -> None:

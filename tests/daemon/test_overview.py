@@ -18,8 +18,8 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def state() -> State:
-    """One runs, one is next, one waits for its time, one for the older drop of its name; of one
-    the provider works."""
+    """One runs, one is next, one waits for its time, one for the older drop of its name, one for
+    others; of one the provider works."""
     history = History()
     history.add(accepted("c1"), "J1", "runs.json")
     history.add(JobStarted(1, 1), "J1", "runs.json")
@@ -32,6 +32,8 @@ def state() -> State:
     history.add(accepted("c7"), "J7", "polled.json")
     history.add(JobStarted(1, 1), "J7", "polled.json")
     history.add(JobParked(SOON, ["generate"]), "J7", "polled.json")
+    needs = ["done", "later", "next.json", "gone.json"]
+    history.add(accepted("c8", after=needs), "J8", "needs.json")
     return history.state()
 
 
@@ -43,8 +45,8 @@ def overview(*paused: str | None, places: int = 4, now: str = EPOCH) -> tuple[Ov
 
 def test_every_open_job_is_counted_in_its_lane() -> None:
     lanes = overview()[0].lanes
-    none = {"running": 0, "waiting": 0, "later": 0, "blocked": 0, "polling": 0}
-    each = {"running": 1, "waiting": 1, "later": 1, "blocked": 1, "polling": 1}
+    places = ("running", "waiting", "later", "blocked", "needs", "polling")
+    none, each = dict.fromkeys(places, 0), dict.fromkeys(places, 1)
     assert asdict(lanes["local"]) == each
     assert asdict(lanes["other"]) == {**none, "waiting": 1}
 
@@ -55,6 +57,7 @@ def test_what_each_job_waits_for_is_said() -> None:
     assert waits["J2"] == "its turn"
     assert SOON in waits["J3"]
     assert waits["J4"] == "the older drop of runs.json"
+    assert waits["J8"] == "later.json and next.json; gone.json, not there yet"
 
 
 def test_a_full_lane_is_said_with_its_number() -> None:

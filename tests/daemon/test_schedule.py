@@ -22,7 +22,7 @@ from tests.examples import examples
 NOW = "2026-01-01T00:00:00.000Z"
 SOON = "2026-01-01T00:00:01.000Z"
 LATER = "2026-01-01T01:00:00.000Z"
-NOTHING = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
+NOTHING = {"running": 0, "waiting": 0, "later": 0, "blocked": 0, "needs": 0}
 EVERYBODY = frozenset({None})
 
 
@@ -350,7 +350,7 @@ def test_what_waits_is_counted() -> None:
     )
     assert picked(plan) == ["J1"]
     assert plan.waits() == {
-        "local": {"running": 1, "waiting": 1, "later": 1, "blocked": 1},
+        "local": {**NOTHING, "running": 1, "waiting": 1, "later": 1, "blocked": 1},
         "b": {**NOTHING, "blocked": 1},
     }
 
@@ -602,6 +602,7 @@ class Model:
         self.jobs: dict[str, Job] = {}
         self.where: dict[str, str] = {}
         self.time_came: set[str] = set()
+        self.needing: set[str] = set()
         self.since: dict[Any, int] = {}  # a job, a folder -> when it began to wait
         self.level_since: dict[Any, int] = {}
         self.served = Counter[str]()
@@ -638,7 +639,16 @@ class Model:
         if self.where.get(job_id) == "running":
             del self.where[job_id]
 
+    def need(self, job_id: str) -> None:
+        self.needing.add(job_id)
+        self._settle()
+
+    def meet(self, job_id: str) -> None:
+        self.needing.discard(job_id)
+        self._settle()
+
     def remove(self, job_id: str) -> None:
+        self.needing.discard(job_id)
         if self.jobs.pop(job_id, None) is not None:
             self._put(job_id, "gone")
             del self.where[job_id]
@@ -682,7 +692,7 @@ class Model:
                 coming[job_id] = now
         for job_id, now in coming.items():
             self.where[job_id] = now
-            if now == "blocked":
+            if now in ("blocked", "needs"):
                 self.time_came.discard(job_id)
         stay = [one for one in self._at("waiting") if one.id not in coming]
         kept = {key for one in stay for key in (one.id, folder_of(one), level_of(one))}
@@ -696,6 +706,8 @@ class Model:
     def _wanted(self, one: Job) -> str:
         if any(o.name == one.name and o.first < one.first for o in self.jobs.values()):
             return "blocked"
+        if one.id in self.needing:
+            return "needs"
         return "waiting" if one.due is None or one.id in self.time_came else "later"
 
 
@@ -719,6 +731,7 @@ OPERATIONS = st.one_of(
     st.tuples(st.just("pick"), st.just(NOW)),
     st.tuples(st.just("done"), NUMBERS),
     st.tuples(st.just("remove"), NUMBERS),
+    st.tuples(st.sampled_from(["need", "meet"]), NUMBERS),
     st.tuples(st.just("pause"), st.frozensets(st.sampled_from(["p", "q", None]), max_size=2)),
 )
 NAMES = ["a/1", "a/1", "a/1", "a/2", "a/2", "b/3", "b/4", "b/5", "6", "7", "7", "7", "8"]
@@ -731,7 +744,7 @@ def act(plan: Schedule | Model, operation: tuple[Any, ...]) -> Job | None:
             plan.add(waiting(number, name=NAMES[number], **fields))
         case "pick", now:
             return plan.pick(now)
-        case "done" | "remove", number:
+        case "done" | "remove" | "need" | "meet", number:
             getattr(plan, operation[0])(f"J{number}")
         case "pause", providers:
             plan.pause(providers)

@@ -146,6 +146,7 @@ def test_a_job_goes_its_way() -> None:
         first=1,
         accepted_at=EPOCH,
         labels={"a": 1},
+        asked_at=EPOCH,
     )
     history.add(JobStarted(1, 1), "J1", "a.json")
     assert history.state().jobs["J1"].status == "running"

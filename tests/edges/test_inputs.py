@@ -105,7 +105,7 @@ def drained(tmp_path_factory: pytest.TempPathFactory) -> Root:
         root.drop(f"{name}.json", {key: one for key, one in request.items() if one is not None})
     root.drop("wide.json", {**INPAINT, "image": "inbox/wide.png"})
     root.drop("good.json", {**INPAINT, "image": "inbox/good.png"})
-    drain(root.path)
+    drain(root.path, DARKROOM_DEPENDENCY_WAIT="0")
     return root
 
 
