@@ -11,11 +11,13 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from daemon.clock import parse_rfc3339
+from daemon.costs import Counter
 from daemon.downloads import EXPIRED
 from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
 from daemon.homecoming import bring_home
 from daemon.journal import Journal, Taken, digest_of_call
+from daemon.prices import Cost
 from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
@@ -119,7 +121,7 @@ class Asker:
             service = roster.service(name, call.operation)
             known = await self._send(step, digest, service, call)
         if isinstance(known, Taken):
-            known = await self._finish(step, known)
+            known = await self._finish(step, known, call)
         self.outcomes[step] = known
         self.model = known.model or self.model
         return known
@@ -168,6 +170,7 @@ class Asker:
         call, warnings = self._addressed(step, service, call)
         self.model = call.model or self.model
         await self._announce(step, digest, service, call)
+        counter = Counter(service.provider, self._with.roster.prices(), call)
         began = clock.monotonic()
         try:
             effects = provider.submit(call)
@@ -175,14 +178,16 @@ class Asker:
         except HandlerError as error:
             failure = self._judged(error, provider.name)
             failed = Outcome(model=call.model, warnings=warnings)
-            return await self._recorder.record(step, clock.monotonic() - began, failed, failure)
+            seconds, cost = clock.monotonic() - began, counter.cost_of_failure(failure)
+            return await self._recorder.record(step, seconds, failed, failure, cost=cost)
         if isinstance(answer, Outcome):
             answer = replace(answer, warnings=(*answer.warnings, *warnings))
+        cost = counter.cost(answer) if isinstance(answer, Outcome) else None
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
-            self.taken[step] = await self._recorder.accept(step, service, answer, warnings)
+            self.taken[step] = await self._recorder.accept(step, service, answer, warnings, cost)
             return self.taken[step]
         seconds = clock.monotonic() - began
-        return await self._recorder.record(step, seconds, answer, hold=provider.paid)
+        return await self._recorder.record(step, seconds, answer, cost=cost, hold=provider.paid)
 
     def _addressed(self, step: str, service: Service, call: Call) -> tuple[Call, tuple[str, ...]]:
         """A call with what the configuration adds, and warnings about that."""
@@ -198,6 +203,7 @@ class Asker:
     async def _announce(self, step: str, digest: str, service: Service, call: Call) -> None:
         """Say that a call is about to leave; durably, if it can cost money."""
         provider, stream = service.provider, self._live()
+        estimate = Counter(provider, self._with.roster.prices(), call).estimate()
         requested = ProviderRequested(
             step,
             call.operation,
@@ -207,6 +213,7 @@ class Asker:
             digest,
             stream.job.attempt,
             call.idempotency_key,
+            estimate.to_json() if estimate is not None else None,
         )
         if provider.paid:
             await stream.write(requested)
@@ -230,9 +237,14 @@ class Asker:
 
     # ------------------------------------------------------------ going on
 
-    async def _finish(self, step: str, taken: Taken) -> Outcome:
+    async def _finish(self, step: str, taken: Taken, call: Call) -> Outcome:
         """Bring home what became of a call that a provider took. All of this is free, and may be
         left at any moment.
+
+        Args:
+            step: the name of the step.
+            taken: what the provider took.
+            call: what was asked for.
 
         Raises:
             Parked: it is not done yet.
@@ -240,15 +252,16 @@ class Asker:
         self.taken[step] = taken
         service = self._with.roster.service(taken.provider)
         failure: HandlerError | None = None
-        outcome = taken.outcome
+        outcome, cost = taken.outcome, Cost.of(taken.outcome.cost)
         try:
             if taken.ticket is not None:
                 outcome = await self._made(service, step, taken, taken.ticket)
+                cost = Counter(service.provider, self._with.roster.prices(), call).cost(outcome)
             outcome = await self._brought_home(service, taken, outcome)
         except HandlerError as error:
             failure = sifted(error)
         seconds = (self._with.clock.now() - parse_rfc3339(taken.since)).total_seconds()
-        recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure)
+        recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure, cost=cost)
         del self.taken[step]
         return recorded
 

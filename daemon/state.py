@@ -12,8 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from daemon.accounts import Accounts
 from daemon.backed import Backed
 from daemon.events import (
+    BudgetFreed,
+    BudgetReached,
     Event,
     IntakePaused,
     IntakeResumed,
@@ -22,12 +25,16 @@ from daemon.events import (
     JobFailed,
     JobRetryRequested,
     JobSucceeded,
+    ProviderAccepted,
+    ProviderAnswered,
+    ProviderRequested,
     Recorded,
     RequestMatched,
     RequestRejected,
     ResultEmitted,
 )
-from daemon.jobs import Job, evolve
+from daemon.jobs import Job, account_of, evolve
+from handlers.contract import Json
 
 
 class Drop(NamedTuple):
@@ -81,6 +88,8 @@ class Changes:
     """All of them, whether they changed or not: there are few."""
     counts: Mapping[str, int]
     paused: bool
+    accounts: Mapping[str, Json]
+    hour: tuple[str, int]
     fetched: tuple[str, ...]
     """Names that were only read from the archive."""
 
@@ -138,6 +147,9 @@ class State:
         self.counts: Counter[str] = Counter()
         """How many jobs stand where, by status; and how many drops were rejected."""
         self.paused = False
+        self.accounts = Accounts()
+        self.hour = ("", 0)
+        """An hour of the clock ("2026-11-25T21"), and how many jobs were accepted in it."""
         self.sequence = 0
         self._touched = _Touched()
 
@@ -169,7 +181,7 @@ class State:
 
     _COMPARED = (
         "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "counts", "paused",
-        "sequence",
+        "accounts", "hour", "sequence",
     )  # fmt: skip
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
@@ -197,6 +209,8 @@ class State:
         if job_id is None:
             return
         self.open_jobs[job_id] = None
+        hour, accepted = self.hour
+        self.hour = (recorded.time[:13], accepted + 1 if recorded.time.startswith(hour) else 1)
         if event.blobs:
             self.request_blobs.update(event.blobs.values())
             self._touched.blobs.update(event.blobs.values())
@@ -218,6 +232,7 @@ class State:
     def _ended(self, recorded: Recorded, _: Event) -> None:
         job = self.jobs.get(recorded.job or "")
         if job is not None:
+            self.accounts.apply(recorded, None)
             self.open_jobs.pop(job.id, None)
             for name in self.names_of(job):
                 self._owe(name, self.sequence)
@@ -242,6 +257,10 @@ class State:
         if self.owed.get(recorded.subject or "") == event.answers:
             self._owe(recorded.subject or "", None)
 
+    def _booked(self, recorded: Recorded, _: Event) -> None:
+        job = self.jobs.get(recorded.job or "")
+        self.accounts.apply(recorded, account_of(job) if job is not None else None)
+
     def _paused(self, _: Recorded, event: Event) -> None:
         self.paused = type(event) is IntakePaused
 
@@ -256,6 +275,11 @@ class State:
         ResultEmitted: _emitted,
         IntakePaused: _paused,
         IntakeResumed: _paused,
+        ProviderRequested: _booked,
+        ProviderAccepted: _booked,
+        ProviderAnswered: _booked,
+        BudgetReached: _booked,
+        BudgetFreed: _booked,
     }
 
     # ------------------------------------------------------------ bookkeeping
@@ -346,6 +370,8 @@ class State:
             held=dict(self.held),
             counts=dict(self.counts),
             paused=self.paused,
+            accounts=self.accounts.to_json(),
+            hour=self.hour,
             fetched=tuple(touched.fetched),
         )
 
