@@ -50,6 +50,7 @@ from daemon.runner import Runner
 from daemon.services import Services
 from daemon.settings import Settings
 from daemon.state import State
+from daemon.treasury import Treasury
 from daemon.viewing import ClipSense, Viewer
 from handlers.contract import Handler
 from handlers.wire import Adapter, Provider
@@ -224,6 +225,7 @@ class App:
         settings, clock = self._settings, self._clock
         network = _network(settings)
         workbench = Workbench(max(2, os.cpu_count() or 2))
+        roster = roster_of(settings, self._plugins, clock)
         return Services(
             settings=settings,
             clock=clock,
@@ -236,7 +238,8 @@ class App:
             gates=Gates(settings.provider_concurrency, clock),
             network=network,
             inputs=Inputs(settings, self._state, log.get, blobs, network),
-            roster=roster_of(settings, self._plugins, clock),
+            roster=roster,
+            treasury=Treasury(roster, self._state, log, clock),
             stopping=asyncio.Event(),
         )
 
@@ -286,7 +289,8 @@ class App:
         if self._has_broken():
             return EXIT_BROKEN
         if drain:
-            for line in left_over(parts.runner.held() or [], self._clock.stamp()):
+            held = left_over(parts.runner.held() or [], self._clock.stamp())
+            for line in [*held, *parts.services.treasury.in_words()]:
                 _log.warning(line)
         await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.busy)

@@ -169,9 +169,9 @@ class Asker:
         provider, clock = service.provider, self._with.clock
         call, warnings = self._addressed(step, service, call)
         self.model = call.model or self.model
-        await self._announce(step, digest, service, call)
-        counter = Counter(service.provider, self._with.roster.prices(), call)
-        began = clock.monotonic()
+        counter = Counter(provider, self._with.roster.prices(), call)
+        await self._announce(step, digest, service, call, counter.estimate())
+        began, cost = clock.monotonic(), None
         try:
             effects = provider.submit(call)
             answer = await exchange(provider, effects, self._means(service), self._timeout)
@@ -181,8 +181,9 @@ class Asker:
             seconds, cost = clock.monotonic() - began, counter.cost_of_failure(failure)
             return await self._recorder.record(step, seconds, failed, failure, cost=cost)
         if isinstance(answer, Outcome):
-            answer = replace(answer, warnings=(*answer.warnings, *warnings))
-        cost = counter.cost(answer) if isinstance(answer, Outcome) else None
+            cost = counter.cost(answer)
+            told = (*warnings, *self._uncounted(service, call.model, cost))
+            answer = replace(answer, warnings=(*answer.warnings, *told))
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
             self.taken[step] = await self._recorder.accept(step, service, answer, warnings, cost)
             return self.taken[step]
@@ -200,10 +201,19 @@ class Asker:
         warnings = () if warning is None else (warning,)
         return replace(call, model=model, idempotency_key=key), warnings
 
-    async def _announce(self, step: str, digest: str, service: Service, call: Call) -> None:
-        """Say that a call is about to leave; durably, if it can cost money."""
+    def _uncounted(self, service: Service, model: str | None, cost: Cost | None) -> tuple[str, ...]:
+        paid = service.provider.paid
+        return self._with.treasury.warnings(service.provider.name, model, cost) if paid else ()
+
+    async def _announce(
+        self, step: str, digest: str, service: Service, call: Call, estimate: Cost | None
+    ) -> None:
+        """Say that a call is about to leave; durably, if it can cost money.
+
+        Raises:
+            OverBudget: it can, and too little is left.
+        """
         provider, stream = service.provider, self._live()
-        estimate = Counter(provider, self._with.roster.prices(), call).estimate()
         requested = ProviderRequested(
             step,
             call.operation,
@@ -216,7 +226,8 @@ class Asker:
             estimate.to_json() if estimate is not None else None,
         )
         if provider.paid:
-            await stream.write(requested)
+            with self._with.treasury.claim(stream.job, step, provider.name, estimate):
+                await stream.write(requested)
         else:
             stream.append(requested)
 
@@ -257,6 +268,8 @@ class Asker:
             if taken.ticket is not None:
                 outcome = await self._made(service, step, taken, taken.ticket)
                 cost = Counter(service.provider, self._with.roster.prices(), call).cost(outcome)
+                told = self._uncounted(service, outcome.model, cost)
+                outcome = replace(outcome, warnings=(*outcome.warnings, *told))
             outcome = await self._brought_home(service, taken, outcome)
         except HandlerError as error:
             failure = sifted(error)

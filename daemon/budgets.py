@@ -72,20 +72,19 @@ def span(kind: str, now: datetime) -> tuple[str, datetime]:
 
 
 def lines(
-    money: Money, accounts: Accounts, pending: Purse, now: datetime, batch: str | None
+    money: Money, accounts: Accounts, pending: Sequence[Wish], now: datetime, batch: str | None
 ) -> Iterator[Line]:
     """The budgets that a call has to be within.
 
     Args:
         money: what is configured.
         accounts: what was spent, and is set aside.
-        pending: what is set aside besides, and not in the accounts yet.
+        pending: calls that may leave, and are not in the accounts yet.
         now: the wall clock.
         batch: the account of the call's job, if it has one.
     """
-    currency, reserved = money.prices.currency, accounts.reserved()
-    reserved.take_in(pending)
-    aside = reserved.spent.get(currency, Decimal(0))
+    currency = money.prices.currency
+    aside = _aside(accounts.reserved(), pending, currency)
     for kind in _SPANS:
         limit: Decimal | None = getattr(money.budget, kind)
         if limit is not None:
@@ -94,8 +93,15 @@ def lines(
             yield Line(kind, kind, limit, spent, aside, rfc3339(ends))
     if money.budget.batch is not None and batch is not None:
         spent = accounts.batch(batch).spent.get(currency, Decimal(0))
-        mine = accounts.reserved_for(batch).spent.get(currency, Decimal(0))
+        beside = [wish for wish in pending if wish.batch == batch]
+        mine = _aside(accounts.reserved_for(batch), beside, currency)
         yield Line(name_of("batch", batch), "batch", money.budget.batch, spent, mine, None)
+
+
+def _aside(reserved: Purse, pending: Sequence[Wish], currency: str) -> Decimal:
+    estimates = [wish.estimate for wish in pending if wish.estimate is not None]
+    amounts = [one.amount for one in estimates if one.currency == currency]
+    return sum(amounts, reserved.spent.get(currency, Decimal(0)))
 
 
 def name_of(budget: str, key: str) -> str:
@@ -113,7 +119,7 @@ def fits(line: Line, needed: Decimal | None) -> bool:
 def reached(
     money: Money,
     accounts: Accounts,
-    pending: Purse,
+    pending: Sequence[Wish],
     now: datetime,
     wish: Wish,
     providers: Sequence[str],
@@ -123,7 +129,7 @@ def reached(
     Args:
         money: what is configured.
         accounts: what was spent, and is set aside.
-        pending: what is set aside besides, and not in the accounts yet.
+        pending: calls that may leave, and are not in the accounts yet.
         now: the wall clock.
         wish: the call.
         providers: those whose calls cost money.

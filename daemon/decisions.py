@@ -18,6 +18,7 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobHeld,
     JobParked,
     JobRetrying,
     JobRetryRequested,
@@ -112,6 +113,14 @@ class Park(NamedTuple):
     steps: tuple[str, ...]
 
 
+class Hold(NamedTuple):
+    """A budget has nothing left for the job's next call."""
+
+    job: str
+    budget: str
+    """Its name."""
+
+
 class Succeed(NamedTuple):
     """The handler came to its end."""
 
@@ -139,7 +148,7 @@ class EndCancelled:
     run: Run
 
 
-JobCommand = Cancel | Retry | Start | Park | Succeed | Fail | EndCancelled
+JobCommand = Cancel | Retry | Start | Park | Hold | Succeed | Fail | EndCancelled
 Command = Accept | Reject | JobCommand
 
 
@@ -178,6 +187,8 @@ def decide_job(job: Job, command: JobCommand) -> Decision:
             events = _start(job)
         case Park():
             events = (JobParked(command.due, command.steps),)
+        case Hold():
+            events = (JobHeld(command.budget),)
         case Succeed():
             events = (_ended(JobSucceeded, job, command.run, None),)
         case EndCancelled():

@@ -147,6 +147,10 @@ class Roster:
         """The price table, for what was paid already; an empty one, if it never could be read."""
         return (self._now().money or Money()).prices
 
+    def has_budget(self) -> bool:
+        """Whether anything limits what may be spent."""
+        return (self._now().money or Money()).budget.is_set
+
     def paying(self) -> list[str]:
         """The providers whose calls cost money."""
         services = ((name, self._found(name)) for name in self.names())

@@ -21,15 +21,15 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
-from typing import Generic, Literal, TypeVar
+from collections.abc import Callable, Iterable
+from typing import Generic, Literal, TypeVar, get_args
 
 from daemon.jobs import Job
 
 HEAD_START = 100
 """How many jobs may pass over a lower level, for each step of priority, before it has its turn."""
 
-Where = Literal["running", "waiting", "later", "blocked"]
+Where = Literal["running", "waiting", "later", "blocked", "kept"]
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 
@@ -81,7 +81,7 @@ class Lane:
     """The jobs of one provider: those that are ready in levels and folders, all of them counted."""
 
     def __init__(self) -> None:
-        self.counts: dict[Where, int] = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
+        self.counts: dict[Where, int] = dict.fromkeys(get_args(Where), 0)
         self._levels: dict[int, OrderedDict[str, OrderedDict[str, None]]] = {}
         self._turns: Heap[int, int] = Heap()
         self._served = 0
@@ -187,6 +187,16 @@ class Schedule:
         if job_id in self._where:
             self._move(self._jobs[job_id], None)
 
+    def keep(self, job_id: str) -> None:
+        """Have a job that was picked wait until it is let go."""
+        self._move(self._jobs[job_id], "kept")
+
+    def release(self, job_ids: Iterable[str]) -> None:
+        """Let go of jobs that were kept: they wait for their turn again."""
+        for job_id in job_ids:
+            if self._where.get(job_id) == "kept":
+                self._let_go(self._jobs[job_id])
+
     def remove(self, job_id: str) -> None:
         """Forget a job that ended, wherever it is, and let the next of its name go."""
         job = self._jobs.pop(job_id, None)
@@ -217,10 +227,12 @@ class Schedule:
 
     def is_held(self, job_id: str, now: str) -> bool:
         """Whether a job waits for what may be long in coming: for a time that its sender chose,
-        or for the end of a pause; or for an older one of its name that does."""
+        for the end of a pause, or for a budget; or for an older one of its name that does."""
         job, where = self._jobs[job_id], self._where.get(job_id)
         if where == "blocked":
             return self.is_held(self._oldest[job.name], now)
+        if where == "kept":
+            return True
         if where == "later" and job.status == "waiting" and (job.due or "") > now:
             return True
         return where in ("waiting", "later") and bool(self._paused & {None, job.provider})

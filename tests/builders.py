@@ -47,6 +47,7 @@ from daemon.settings import Settings
 from daemon.state import State
 from daemon.streams import Stream
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
+from daemon.treasury import Treasury
 from daemon.viewing import ClipSense, Viewer
 from handlers import find_handlers
 from handlers.contract import ClipDescription, ErrorCode, Handler
@@ -322,6 +323,7 @@ class Bench:
             network=self.network,
             inputs=Inputs(self.settings, self.state, self.log.get, self.blobs, self.network),
             roster=self.roster,
+            treasury=Treasury(self.roster, self.state, self.log, self.clock),
             stopping=asyncio.Event(),
         )
 

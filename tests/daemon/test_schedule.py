@@ -21,7 +21,7 @@ from tests.builders import job
 NOW = "2026-01-01T00:00:00.000Z"
 SOON = "2026-01-01T00:00:01.000Z"
 LATER = "2026-01-01T01:00:00.000Z"
-NOTHING = {"running": 0, "waiting": 0, "later": 0, "blocked": 0}
+NOTHING = {"running": 0, "waiting": 0, "later": 0, "blocked": 0, "kept": 0}
 EVERYBODY = frozenset({None})
 
 
@@ -349,7 +349,7 @@ def test_what_waits_is_counted() -> None:
     )
     assert picked(plan) == ["J1"]
     assert plan.waits() == {
-        "local": {"running": 1, "waiting": 1, "later": 1, "blocked": 1},
+        "local": {**NOTHING, "running": 1, "waiting": 1, "later": 1, "blocked": 1},
         "b": {**NOTHING, "blocked": 1},
     }
 
