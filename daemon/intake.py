@@ -14,10 +14,11 @@ from functools import partial
 import structlog
 
 from daemon.blobs import BlobStore
+from daemon.ceilings import Ceilings, decide_within
 from daemon.clock import Clock
 from daemon.controls import Controls
 from daemon.deadlines import deadline_of, start_of
-from daemon.decisions import Accept, Decision, Reject, decide
+from daemon.decisions import Accept, Decision, Reject
 from daemon.disk import Disk
 from daemon.errors import LogError, LogFull
 from daemon.eventlog import Append, EventLog
@@ -101,6 +102,7 @@ class Intake:
         self._publisher = publisher
         self._recall = recall
         self._roster = roster
+        self._ceilings = Ceilings(settings.max_waiting_jobs, settings.max_jobs_per_hour)
         self._woken = asyncio.Event()
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
@@ -244,7 +246,9 @@ class Intake:
         """
         self._state.fetch([look.name for look in looks])
         wishes = [await self._wish(look, again) for look in looks]
-        decisions = [decide(self._state, wish) for wish in wishes]
+        sights = [look.signature for look in looks]
+        now = self._clock.stamp()
+        decisions = decide_within(self._ceilings, self._state, wishes, sights, now)
         appends = [
             Append(decision.events, decision.subject, decision.job, decision.version)
             for decision in decisions
