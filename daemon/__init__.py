@@ -9,6 +9,7 @@
                 `schedule` has a place for it (`attempts`)
 7. `context`    what a handler asks: answered by the log (`journal`), or by a provider (`asking`):
    `inputs`     finds what a request names as a picture, once;
+   `treasury`   whether what it costs may be spent (`prices`, `accounts`, `budgets`);
    `roster`     who is asked; `exchange` drives it, `net` sends, `sending` judges what was lost;
    `polldesk`   asks for what a provider took until it is done (`polling`, `agenda`), while the
                 job waits without a task; `homecoming` fetches its media;

@@ -57,6 +57,7 @@ from daemon.services import Services
 from daemon.settings import Settings
 from daemon.sheets import Cell, Draw, Sheets
 from daemon.state import State
+from daemon.treasury import Treasury
 from daemon.viewing import ClipSense, Viewer
 from handlers.contract import Handler
 from handlers.wire import Adapter, Provider
@@ -223,7 +224,9 @@ class App:
             settings, clock, log, state, looker, acceptor, queues, disk, publisher, recall, pauses
         )
         expansion = _expansion(settings)
-        opening = Opening(settings, log, blobs, recall, services.inputs, acceptor, expansion)
+        opening = Opening(
+            settings, clock, state, log, blobs, recall, services.inputs, acceptor, expansion
+        )
         sheets = Sheets(settings.root, log, gallery, services.workbench, _sheet_maker(settings))
         closing = Closing(state, recall, rows, sheets, expansion.options)
         batches = Batches(log, state, recall, door, acceptor, opening, closing, runner.is_running)
@@ -244,6 +247,7 @@ class App:
         settings, clock = self._settings, self._clock
         network = _network(settings)
         workbench = Workbench(max(2, os.cpu_count() or 2))
+        roster = roster_of(settings, self._plugins, clock)
         return Services(
             settings=settings,
             clock=clock,
@@ -256,7 +260,8 @@ class App:
             gates=Gates(settings.provider_concurrency, clock),
             network=network,
             inputs=Inputs(settings, self._state, log.get, blobs, network),
-            roster=roster_of(settings, self._plugins, clock),
+            roster=roster,
+            treasury=Treasury(roster, self._state, log, clock),
             stopping=asyncio.Event(),
         )
 
@@ -310,7 +315,8 @@ class App:
         if self._has_broken():
             return EXIT_BROKEN
         if drain:
-            for line in left_over(parts.runner.held() or [], self._clock.stamp()):
+            held = left_over(parts.runner.held() or [], self._clock.stamp())
+            for line in [*held, *parts.services.treasury.in_words()]:
                 _log.warning(line)
         await parts.runner.stop(self._settings.stop_timeout)
         still_open = bool(self._state.open_jobs or self._state.owed or parts.intake.busy)

@@ -12,11 +12,13 @@ from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 from daemon.clock import parse_rfc3339
+from daemon.costs import Counter
 from daemon.downloads import EXPIRED
 from daemon.events import ProviderProgressed, ProviderRequested
 from daemon.exchange import Means, exchange
 from daemon.homecoming import bring_home, left_there
 from daemon.journal import Journal, Taken, digest_of_call
+from daemon.prices import Cost
 from daemon.recording import Recorder, sifted, unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
@@ -121,7 +123,7 @@ class Asker:
             service = roster.service(name, call.operation)
             known = await self._send(step, digest, service, call)
         if isinstance(known, Taken):
-            known = await self._finish(step, known)
+            known = await self._finish(step, known, call)
         self.outcomes[step] = known
         self.model = known.model or self.model
         return known
@@ -169,24 +171,28 @@ class Asker:
         provider, clock = service.provider, self._with.clock
         call, warnings = self._addressed(step, service, call)
         self.model = call.model or self.model
-        await self._announce(step, digest, service, call)
-        began = clock.monotonic()
+        counter = Counter(provider, self._with.roster.prices(), call)
+        await self._announce(step, digest, service, call, counter.estimate())
+        began, cost = clock.monotonic(), None
         try:
             effects = provider.submit(call)
             answer = await exchange(provider, effects, self._means(service), self._timeout)
         except HandlerError as error:
             failure = self._judged(error, provider.name)
             failed = Outcome(model=call.model, warnings=warnings)
-            return await self._recorder.record(step, clock.monotonic() - began, failed, failure)
+            seconds, cost = clock.monotonic() - began, counter.cost_of_failure(failure)
+            return await self._recorder.record(step, seconds, failed, failure, cost=cost)
         if isinstance(answer, Outcome):
-            answer = replace(answer, warnings=(*answer.warnings, *warnings))
+            cost = counter.cost(answer)
+            told = (*warnings, *self._uncounted(service, call.model, cost))
+            answer = replace(answer, warnings=(*answer.warnings, *told))
         if isinstance(answer, Ticket) or any(medium.url for medium in answer.media):
-            self.taken[step] = await self._recorder.accept(step, service, answer, warnings)
+            self.taken[step] = await self._recorder.accept(step, service, answer, warnings, cost)
             return self.taken[step]
         if not self._request.envelope.download:
             answer = left_there(answer)
         seconds = clock.monotonic() - began
-        return await self._recorder.record(step, seconds, answer, hold=provider.paid)
+        return await self._recorder.record(step, seconds, answer, cost=cost, hold=provider.paid)
 
     def _addressed(self, step: str, service: Service, call: Call) -> tuple[Call, tuple[str, ...]]:
         """A call with what the configuration adds, and warnings about that."""
@@ -199,8 +205,18 @@ class Asker:
         warnings = () if warning is None else (warning,)
         return replace(call, model=model, idempotency_key=key), warnings
 
-    async def _announce(self, step: str, digest: str, service: Service, call: Call) -> None:
-        """Say that a call is about to leave; durably, if it can cost money."""
+    def _uncounted(self, service: Service, model: str | None, cost: Cost | None) -> tuple[str, ...]:
+        paid = service.provider.paid
+        return self._with.treasury.warnings(service.provider.name, model, cost) if paid else ()
+
+    async def _announce(
+        self, step: str, digest: str, service: Service, call: Call, estimate: Cost | None
+    ) -> None:
+        """Say that a call is about to leave; durably, if it can cost money.
+
+        Raises:
+            OverBudget: it can, and too little is left.
+        """
         provider, stream = service.provider, self._live()
         requested = ProviderRequested(
             step,
@@ -211,9 +227,11 @@ class Asker:
             digest,
             stream.job.attempt,
             call.idempotency_key,
+            estimate.to_json() if estimate is not None else None,
         )
         if provider.paid:
-            await stream.write(requested)
+            with self._with.treasury.claim(stream.job, step, provider.name, estimate):
+                await stream.write(requested)
         else:
             stream.append(requested)
 
@@ -234,9 +252,14 @@ class Asker:
 
     # ------------------------------------------------------------ going on
 
-    async def _finish(self, step: str, taken: Taken) -> Outcome:
+    async def _finish(self, step: str, taken: Taken, call: Call) -> Outcome:
         """Bring home what became of a call that a provider took. All of this is free, and may be
         left at any moment.
+
+        Args:
+            step: the name of the step.
+            taken: what the provider took.
+            call: what was asked for.
 
         Raises:
             Parked: it is not done yet.
@@ -244,18 +267,22 @@ class Asker:
         self.taken[step] = taken
         service = self._with.roster.service(taken.provider)
         failure: HandlerError | None = None
-        outcome = taken.outcome
+        outcome, cost = taken.outcome, Cost.of(taken.outcome.cost)
         with ExitStack() as files:
             try:
                 if taken.ticket is not None:
                     outcome = await self._made(service, step, taken, taken.ticket)
+                    counter = Counter(service.provider, self._with.roster.prices(), call)
+                    cost = counter.cost(outcome)
+                    told = self._uncounted(service, outcome.model, cost)
+                    outcome = replace(outcome, warnings=(*outcome.warnings, *told))
                 outcome = await self._brought_home(service, taken, outcome, files)
             except HandlerError as error:
                 failure = sifted(error)
             else:
                 files.pop_all()  # it is the recorder who closes them from here on
         seconds = (self._with.clock.now() - parse_rfc3339(taken.since)).total_seconds()
-        recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure)
+        recorded = await self._recorder.record(step, max(0.0, seconds), outcome, failure, cost=cost)
         del self.taken[step]
         return recorded
 

@@ -13,7 +13,7 @@ from daemon.asking import DryRun, Parked, Polled
 from daemon.cancelling import call_off
 from daemon.context import JournaledContext
 from daemon.deadlines import is_late, last_attempt, too_late
-from daemon.decisions import EndCancelled, Fail, JobCommand, Park, Run, Start, Succeed
+from daemon.decisions import EndCancelled, Fail, Hold, JobCommand, Park, Run, Start, Succeed
 from daemon.dependencies import Dependencies
 from daemon.endings import cause_of, problem_in, too_many_crashes
 from daemon.errors import BadRequest, Problem
@@ -24,6 +24,7 @@ from daemon.retries import Failed, next_attempt
 from daemon.services import Services
 from daemon.state import State
 from daemon.streams import Stream
+from daemon.treasury import OverBudget
 from handlers.contract import Handler
 
 
@@ -110,7 +111,10 @@ class Attempts:
     async def _stopped_by(self, stream: Stream, cause: Exception) -> JobCommand | None:
         """What comes of a run that did not get to its end; None where a dry run did."""
         job_id, context = stream.job.id, self.contexts.get(stream.job.id)
-        if isinstance(cause, Parked) and context is not None:
+        if isinstance(cause, Parked | OverBudget) and context is not None:
+            await context.settle()
+            if isinstance(cause, OverBudget) and not context.under_way:
+                return Hold(job_id, cause.name)
             return await self._park(job_id, context)
         problem = problem_in(stream.job, cause)
         if problem is None:
@@ -120,8 +124,7 @@ class Attempts:
         return self._failure(stream.job, context, problem)
 
     async def _park(self, job_id: str, context: JournaledContext) -> Park:
-        """Have a job wait for its providers, once nothing of its run is under way any more."""
-        await context.settle()
+        """Have a job wait for its providers; nothing of its run is under way any more."""
         job, calls = self._state.jobs[job_id], context.under_way
         self._streaks.pop(job.provider, None)
         due = await self._desk.park(job, context.envelope, calls)

@@ -38,6 +38,9 @@ WINDOW = 2048
 _REST = 1.0
 """Seconds before what broke off is tried again."""
 
+_PATIENCE = 10.0
+"""Seconds between two looks whether more jobs may be taken in."""
+
 _log = structlog.get_logger(__name__)
 
 
@@ -179,7 +182,7 @@ class Batches:
             await self._run_again(job, batch)
         elif not feed.swept and self._is_stopping(job, batch, feed):
             await self._cancel_items(job, feed)
-        elif batch.admitted < batch.total and (not batch.is_queue or batch.open < WINDOW):
+        elif batch.admitted < batch.total and self._has_room(batch, feed):
             await self._admit(job, batch, feed)
         elif batch.is_done:
             await self._apply(await self._closing.command(job, batch))
@@ -213,6 +216,16 @@ class Batches:
                 self._opening.let_go(opened)
 
     # ------------------------------------------------------------ admitting
+
+    def _has_room(self, batch: Batch, feed: _Feed) -> bool:
+        """Whether more items of a batch may become jobs now. All of a manifest may: it was refused
+        as a whole where it has too many."""
+        if not batch.is_queue:
+            return True
+        if self._opening.waits():
+            asyncio.get_running_loop().call_later(_PATIENCE, feed.wake)
+            return False
+        return batch.open < WINDOW
 
     async def _admit(self, job: Job, batch: Batch, feed: _Feed) -> None:
         """Make jobs of the next items; comes back when they are durable."""

@@ -20,6 +20,7 @@ from daemon.events import ArtifactSaved, InputRead
 from daemon.gallery import Described, Origin
 from daemon.inputs import Found
 from daemon.journal import MAY_BE_BILLED, Journal, Taken
+from daemon.prices import usage_of
 from daemon.recording import unbroken
 from daemon.redaction import SIEVE
 from daemon.requests import Request
@@ -207,7 +208,6 @@ class JournaledContext:
     def run(self) -> Run:
         """What the run came to, for the event that ends the job."""
         outcomes = [one for one in self._asker.outcomes.values() if one is not None]
-        usages = [outcome.usage for outcome in outcomes if outcome.usage is not None]
         return Run(
             provider=self._asker.provider,
             model=self._asker.model,
@@ -222,7 +222,7 @@ class JournaledContext:
                 *self._asker.warnings,
                 *self._warnings,
             ],
-            usage={"calls": usages} if len(usages) > 1 else usages[0] if usages else None,
+            usage=usage_of([(outcome.usage, outcome.cost) for outcome in outcomes]),
         )
 
     def _live(self) -> Stream:

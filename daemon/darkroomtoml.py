@@ -6,11 +6,10 @@ nearest that is. What is wrong with one provider fails that provider alone.
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 import tomllib
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from daemon.drafts import (
     warn_of_readers,
 )
 from daemon.errors import problem_of
+from daemon.moneytoml import KEYS, read_money, refuse_unknown
 from daemon.secretrefs import Vault
 from handlers.contract import HandlerError, Json
 
@@ -52,7 +52,7 @@ def read_darkroom_toml(root: Path, environment: Mapping[str, str], gathered: Gat
     except FileNotFoundError:
         return Sheet()
     except HandlerError as error:
-        return Sheet(problem=problem_of(error))
+        return Sheet(problem=problem_of(error), money=None)
     home = Path(environment["HOME"]) if environment.get("HOME") else None
     vault = Vault(environment, gathered, home)
     return _sheet(path, document, _Tables(root, home, vault, gathered))
@@ -71,28 +71,22 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _sheet(path: Path, document: Mapping[str, Any], tables: _Tables) -> Sheet:
     try:
-        _refuse_unknown(document, ("provider", "providers"), "")
+        refuse_unknown(document, ("provider", "providers", *KEYS), f"{NAME}: ")
         wanted = document.get("provider")
         if wanted is not None and not (isinstance(wanted, str) and is_name(wanted)):
             raise invalid(f"{NAME}: provider is no name of a provider")
-        problem = None
+        problem, money = None, read_money(document, NAME)
     except HandlerError as error:
-        wanted, problem = None, problem_of(error)
+        wanted, problem, money = None, problem_of(error), None
     entries = document.get("providers", {})
     if not isinstance(entries, dict):
-        return Sheet(problem=problem or problem_of(invalid(f"{NAME}: providers is no table")))
+        problem = problem or problem_of(invalid(f"{NAME}: providers is no table"))
+        return Sheet(problem=problem, money=money)
     providers = {name: tables.values(name, entry) for name, entry in entries.items()}
     named = {name: values for name, values in providers.items() if values is not None}
     warn_of_readers(path, named, tables.gathered)
-    return Sheet(named, {}, {"image": wanted, "video": wanted} if wanted else {}, problem)
-
-
-def _refuse_unknown(table: Mapping[str, Any], known: Collection[str], path: str) -> None:
-    for name in table:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {near[0]}?" if near else f"Known are {', '.join(known)}."
-            raise invalid(f"{NAME}: {path}{name[:100]!r} is not known", hint)
+    preferred = {"image": wanted, "video": wanted} if wanted else {}
+    return Sheet(named, {}, preferred, problem, money)
 
 
 # ---------------------------------------------------------------- one provider
@@ -127,7 +121,7 @@ class _Tables:
 
     def _named(self, path: str, entry: Mapping[str, Json]) -> Iterator[tuple[str, Value]]:
         try:
-            _refuse_unknown(entry, (*_FIELDS, *_OWN_WAY), f"{path}.")
+            refuse_unknown(entry, (*_FIELDS, *_OWN_WAY), f"{NAME}: {path}.")
         except HandlerError as error:
             yield path, Value("", problem=problem_of(error))
         for key, found in entry.items():

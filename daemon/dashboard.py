@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.clock import SystemClock
 from daemon.locks import lock_holder
-from daemon.overview import Overview, Rate, counts, paused_by, rate
+from daemon.overview import Overview, Rate, Spending, counts, paused_by, rate
 from daemon.reading import Reading, look
 from daemon.settings import Settings
 from daemon.showing import console, plain, row
@@ -44,6 +44,7 @@ class Glance:
     overview: Overview
     paused: Mapping[str | None, str]
     rate: Rate
+    spending: Spending
     holder: int | None
     rows: list[tuple[str, Drop]]
 
@@ -65,6 +66,7 @@ class Glance:
             ),
             paused,
             rate(settings.events, clock.now()),
+            Spending(reading.state.accounts, clock.now()),
             lock_holder(settings.lock),
             reading.newest(most)[::-1],
         )
@@ -79,6 +81,7 @@ class Glance:
             "pauses": sorted(self.paused.values()),
             "counts": dict(counts(state)),
             "rate": asdict(self.rate),
+            "money": self.spending.to_json(),
             "lanes": {name: asdict(lane) for name, lane in self.overview.lanes.items()},
             "requests": [self._row(name, drop) for name, drop in self.rows],
         }
@@ -89,7 +92,7 @@ class Glance:
         return {**row(self.reading, name, drop), "waits_for": waits}
 
     def headlines(self) -> list[str]:
-        """Who serves, how many stand where, how fast it goes."""
+        """Who serves, how many stand where, how fast it goes, what was spent."""
         state = self.reading.state
         served = f"served by process {self.holder}" if self.holder is not None else "no daemon runs"
         full = ", paused: the disk is full" if state.paused else ""
@@ -101,6 +104,7 @@ class Glance:
             f"{self.settings.root}: {served}{full}{files}",
             some or "no requests yet",
             f"{answered} ({pace:.3g} a second)",
+            *self.spending.in_words(),
         ]
 
     def tables(self) -> list[Table]:
@@ -152,7 +156,7 @@ def watch(settings: Settings, most: int, seconds: float) -> None:
     before = ""
     while True:
         began = time.monotonic()
-        _, counted, pace = Glance.of(settings, 0).headlines()
+        _, counted, pace, *_ = Glance.of(settings, 0).headlines()
         if counted != before:
             print(f"{SystemClock().stamp()}  {counted}; {pace}", flush=True)
             before = counted

@@ -90,6 +90,9 @@ def left_over(jobs: Sequence[Job], now: str) -> list[str]:
         told.append(f"{len(times)} {whose} time, the first at {min(times)}")
     if others:
         what = "job waits" if others == 1 else "jobs wait"
-        whom = "for the end of a pause, for another request, or for an older drop of the same name"
+        whom = (
+            "for the end of a pause, for a budget, for another request, or for an older drop of "
+            "the same name"
+        )
         told.append(f"{others} {what} {whom}")
     return told

@@ -19,6 +19,7 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobHeld,
     JobParked,
     JobRetrying,
     JobRetryRequested,
@@ -113,6 +114,14 @@ class Park(NamedTuple):
     steps: tuple[str, ...]
 
 
+class Hold(NamedTuple):
+    """A budget has nothing left for the job's next call."""
+
+    job: str
+    budget: str
+    """Its name."""
+
+
 class Succeed(NamedTuple):
     """The handler came to its end."""
 
@@ -153,7 +162,7 @@ class EndBatch(NamedTuple):
     problem: Problem | None = None
 
 
-JobCommand = Cancel | Retry | Start | Park | Succeed | Fail | EndCancelled | EndBatch
+JobCommand = Cancel | Retry | Start | Park | Hold | Succeed | Fail | EndCancelled | EndBatch
 Command = Accept | Reject | JobCommand
 
 
@@ -192,6 +201,8 @@ def decide_job(job: Job, command: JobCommand) -> Decision:
             events = _start(job)
         case Park():
             events = (JobParked(command.due, command.steps),)
+        case Hold():
+            events = (JobHeld(command.budget),)
         case Succeed():
             events = (_ended(JobSucceeded, job, command.run, None),)
         case EndCancelled():

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from daemon.budgets import Money
 from daemon.configfiles import Gathered, invalid, is_open_to_others
 from daemon.errors import Problem
 
@@ -55,6 +56,8 @@ class Sheet:
     preferred: Mapping[str, str] = field(default_factory=dict)
     """Kind -> provider."""
     problem: Problem | None = None
+    money: Money | None = field(default_factory=Money)
+    """What it says of prices and budgets; None where that cannot be known."""
 
 
 def judged(place: str, text: str, judge: Callable[[str], str]) -> str:

@@ -11,6 +11,7 @@ from daemon.asking import DryRun, Parked
 from daemon.clock import Clock
 from daemon.errors import LogError, Problem, problem_of
 from daemon.jobs import Job
+from daemon.treasury import OverBudget
 from handlers.contract import HandlerError
 
 LINES = 20
@@ -32,7 +33,13 @@ def _weight(error: Exception) -> int:
     a run was unwound is no failure."""
     if isinstance(error, HandlerError):
         return 1 if problem_of(error).retryable else 2
-    return 4 if isinstance(error, LogError) else 0 if isinstance(error, DryRun | Parked) else 3
+    return (
+        4
+        if isinstance(error, LogError)
+        else 0
+        if isinstance(error, DryRun | Parked | OverBudget)
+        else 3
+    )
 
 
 def problem_in(job: Job, error: Exception) -> Problem | None:
@@ -96,7 +103,8 @@ class Teller:
         self._untold[f"{job.status} {job.error}" if job.error else job.status] += 1
 
     def _one(self, job: Job, seconds: float) -> None:
-        tell = _log.info if job.status in ("succeeded", "polling") else _log.warning
+        good = ("succeeded", "polling", "waiting")
+        tell = _log.info if job.status in good else _log.warning
         tell(
             f"job {job.status}",
             job=job.id,

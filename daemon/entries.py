@@ -12,6 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
+from daemon.budgets import Money
 from daemon.configfiles import Gathered, invalid
 from daemon.darkroomtoml import read_darkroom_toml
 from daemon.drafts import STAND_IN, Sheet, Value, Values
@@ -76,6 +77,8 @@ class Configuration:
     """Every secret that was read."""
     notes: tuple[str, ...] = ()
     """What was ignored, or is odd."""
+    money: Money | None = field(default_factory=Money)
+    """Prices and budgets; None where `darkroom.toml` cannot be taken, so that nobody knows."""
 
 
 def load_configuration(root: Path, environment: Mapping[str, str]) -> Configuration:
@@ -108,6 +111,7 @@ def load_configuration(root: Path, environment: Mapping[str, str]) -> Configurat
         tuple(gathered.files),
         tuple(gathered.secrets),
         tuple(gathered.notes),
+        ours.money,
     )
 
 

@@ -78,6 +78,38 @@ class IntakeResumed(Event):
     free: int
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetReached(Event):
+    """A paid call would go beyond a budget, so no more begin for these `providers`, or for the
+    batch, until it is freed. All amounts are texts, in `currency`.
+
+    `name` tells it from all others; `budget` is "day", "month", "batch", or "unknown" where a
+    call is held because nobody can say what it costs. `needed` is what that call may cost."""
+
+    TYPE: ClassVar[str] = "darkroom.budget.reached.v1"
+    name: str
+    budget: str
+    batch: str | None
+    providers: Sequence[str]
+    currency: str
+    limit: str | None
+    spent: str
+    reserved: str
+    needed: str | None
+    until: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFreed(Event):
+    """Paid calls begin again that a budget held; `reason` says why."""
+
+    TYPE: ClassVar[str] = "darkroom.budget.freed.v1"
+    name: str
+    budget: str
+    batch: str | None
+    reason: str
+
+
 # ---------------------------------------------------------------- requests
 
 
@@ -214,6 +246,15 @@ class JobParked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class JobHeld(Event):
+    """The job was about to make a paid call for which a budget has nothing left (`budget` is the
+    name of it). It waits until that is freed, and goes on with what it has."""
+
+    TYPE: ClassVar[str] = "darkroom.job.held.v1"
+    budget: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobRetrying(Event):
     """The attempt failed; the next is due at `due` (RFC 3339).
 
@@ -313,7 +354,8 @@ class InputRead(Event):
 @dataclass(frozen=True, slots=True)
 class ProviderRequested(Event):
     """A call is about to leave. `digest` is the SHA-256 of what is asked for, inputs included;
-    with an `idempotency_key` the provider does a call that comes twice once."""
+    with an `idempotency_key` the provider does a call that comes twice once. `estimate` is what a
+    paid one may cost, by the price table; None where nobody can say."""
 
     TYPE: ClassVar[str] = "darkroom.provider.requested.v1"
     step: str
@@ -324,13 +366,14 @@ class ProviderRequested(Event):
     digest: str
     attempt: int
     idempotency_key: str | None = None
+    estimate: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderAccepted(Event):
     """The provider took a call, which is never sent again: what is left is to ask how far it is
     (`ticket`), or to fetch what it made (`media`: each a blob that is durable already, or the URL
-    at which it lies)."""
+    at which it lies). `cost` is what that cost, if it is known by now."""
 
     TYPE: ClassVar[str] = "darkroom.provider.accepted.v1"
     step: str
@@ -342,6 +385,7 @@ class ProviderAccepted(Event):
     usage: Mapping[str, Json] | None
     warnings: Sequence[str]
     left_out: Sequence[str] = ()
+    cost: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,7 +403,7 @@ class ProviderProgressed(Event):
 @dataclass(frozen=True, slots=True)
 class ProviderAnswered(Event):
     """What came back: media (each a blob, durable before this line), or an error. `left_out` names
-    the inputs that did not go along."""
+    the inputs that did not go along. `cost` is what a paid call cost; None where nobody knows."""
 
     TYPE: ClassVar[str] = "darkroom.provider.answered.v1"
     step: str
@@ -372,6 +416,7 @@ class ProviderAnswered(Event):
     usage: Mapping[str, Json] | None
     error: Mapping[str, Json] | None
     left_out: Sequence[str] = ()
+    cost: Mapping[str, Json] | None = None
 
 
 @dataclass(frozen=True, slots=True)

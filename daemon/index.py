@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
+from daemon.accounts import Accounts
 from daemon.batch import Batch, Chunk
 from daemon.errors import IndexFailed
 from daemon.files import Signature
@@ -23,7 +24,7 @@ from daemon.jobs import ENDED, Job
 from daemon.segments import Position
 from daemon.state import Changes, Drop, State
 
-FORMAT = 7
+FORMAT = 8
 """The version of the tables; an index of another one is thrown away."""
 
 _TABLES = """
@@ -159,7 +160,8 @@ class Index:
         held, counts, paused = map(self._meta, ("held", "counts", "paused"))
         try:
             jobs = [_job(body) for (body,) in bodies]
-        except (ValueError, TypeError) as error:
+            accounts = Accounts.of(self._meta("accounts"))
+        except (ValueError, TypeError, KeyError) as error:
             raise IndexFailed(f"{self._path}: no job of this version: {error}") from error
         state.take_up(jobs)
         state.open_jobs.update((job.id, None) for job in jobs)
@@ -167,6 +169,9 @@ class Index:
         state.held.update(held)
         state.counts.update(counts)
         state.paused, state.sequence = paused, position.sequence
+        state.accounts = accounts
+        hour, accepted = self._meta("hour")
+        state.hour = hour, accepted
 
     def seen(self) -> dict[str, Signature]:
         """What each file of the inbox looked like when it was decided."""
@@ -210,6 +215,8 @@ class Index:
                     "held": changes.held,
                     "counts": changes.counts,
                     "paused": changes.paused,
+                    "accounts": changes.accounts,
+                    "hour": changes.hour,
                 }
                 _put(connection, "meta", ((k, to_json(v).decode()) for k, v in meta.items()), 2)
         except sqlite3.Error as error:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 import structlog
 
 from daemon.acceptance import Acceptor
+from daemon.ceilings import Ceilings, decide_within
 from daemon.clock import Clock
 from daemon.controls import Controls
-from daemon.decisions import Accept, Decision, Reject, decide
+from daemon.decisions import Accept, Decision, Reject
 from daemon.disk import Disk
 from daemon.errors import LogError, LogFull
 from daemon.eventlog import Append, EventLog
@@ -98,6 +99,7 @@ class Intake:
         self._disk = disk
         self._publisher = publisher
         self._recall = recall
+        self._ceilings = Ceilings(settings.max_waiting_jobs, settings.max_jobs_per_hour)
         self._woken = asyncio.Event()
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
@@ -245,7 +247,9 @@ class Intake:
         """
         self._state.fetch([look.name for look in looks])
         wishes = [await self._wish(look, again) for look in looks]
-        decisions = [decide(self._state, wish) for wish in wishes]
+        sights = [look.signature for look in looks]
+        now = self._clock.stamp()
+        decisions = decide_within(self._ceilings, self._state, wishes, sights, now)
         appends = [
             Append(decision.events, decision.subject, decision.job, decision.version)
             for decision in decisions

@@ -22,6 +22,7 @@ from daemon.events import (
     JobCancelRequested,
     JobEnded,
     JobFailed,
+    JobHeld,
     JobParked,
     JobRetrying,
     JobRetryRequested,
@@ -148,6 +149,11 @@ def parent_of(name: str) -> tuple[str, int]:
     return batch, int(number[:18])
 
 
+def account_of(job: Job) -> str | None:
+    """The batch to whose account the job's calls go, if it is of one."""
+    return job.batch
+
+
 def evolve(job: Job | None, recorded: Recorded) -> Job | None:
     """A job after one more event of its stream.
 
@@ -221,6 +227,10 @@ def _started(_: Job, __: int, event: JobStarted) -> _Change:
 
 def _parked(job: Job, _: int, event: JobParked) -> _Change:
     return {"status": "polling", "runs": max(0, job.runs - 1), "due": event.due}
+
+
+def _held(job: Job, _: int, __: JobHeld) -> _Change:
+    return {"status": "waiting", "runs": max(0, job.runs - 1), "due": None}
 
 
 def _retrying(job: Job, sequence: int, event: JobRetrying) -> _Change:
@@ -326,6 +336,7 @@ def _saved(job: Job, sequence: int, event: ArtifactSaved) -> _Change:
 _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobStarted: _started,
     JobParked: _parked,
+    JobHeld: _held,
     JobRetrying: _retrying,
     JobCancelRequested: _cancelling,
     JobRetryRequested: _again,

@@ -275,6 +275,7 @@ def taken_by(provider: str, since: str, accepted: ProviderAccepted) -> Taken:
         usage=accepted.usage,
         warnings=tuple(accepted.warnings),
         left_out=tuple(accepted.left_out),
+        cost=accepted.cost,
     )
     return Taken(provider, since, ticket, outcome)
 
@@ -291,6 +292,7 @@ def outcome_of(answered: ProviderAnswered) -> Outcome:
         warnings=tuple(answered.warnings),
         references=tuple(answered.references),
         left_out=tuple(answered.left_out),
+        cost=answered.cost,
     )
 
 

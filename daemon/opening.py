@@ -10,6 +10,9 @@ from typing import Protocol
 from daemon.acceptance import Acceptor
 from daemon.batch import Batch
 from daemon.blobs import BlobStore
+from daemon.ceilings import Ceilings, over
+from daemon.clock import Clock
+from daemon.errors import Problem, error_of
 from daemon.eventlog import EventLog
 from daemon.events import BatchOpened
 from daemon.inputs import Inputs
@@ -19,6 +22,7 @@ from daemon.recall import Recall
 from daemon.requests import Request
 from daemon.settings import Settings
 from daemon.sources import ListSource, QueueSource, Source
+from daemon.state import State
 from handlers.contract import Json, TaskRequest
 
 
@@ -65,6 +69,8 @@ class Opening:
 
     Args:
         settings: the limits.
+        clock: for what is counted by the hour.
+        state: how many jobs there are.
         log: where pieces of queues are.
         blobs: where they and manifests lie.
         recall: has the requests.
@@ -76,6 +82,8 @@ class Opening:
     def __init__(
         self,
         settings: Settings,
+        clock: Clock,
+        state: State,
         log: EventLog,
         blobs: BlobStore,
         recall: Recall,
@@ -84,6 +92,9 @@ class Opening:
         expansion: Expansion,
     ) -> None:
         self._settings = settings
+        self._clock = clock
+        self._state = state
+        self._ceilings = Ceilings(settings.max_waiting_jobs, settings.max_jobs_per_hour)
         self._log = log
         self._blobs = blobs
         self._recall = recall
@@ -107,7 +118,11 @@ class Opening:
                 opened = replace(opened, manifest=await self._kept(paths[0], job))
             if paths[1] is not None:
                 opened = replace(opened, variables=await self._kept(paths[1], job))
-            return replace(opened, count=await asyncio.to_thread(self._count, request, opened))
+            count = await asyncio.to_thread(self._count, request, opened)
+            problem = self._over(count - 1)
+            if problem is not None:
+                raise error_of(problem.to_json())
+            return replace(opened, count=count)
         except BaseException:
             self.let_go(opened)
             raise
@@ -132,6 +147,14 @@ class Opening:
         given = (self._blobs.get(manifest), name or "") if manifest is not None else None
         names = self._blobs.get(variables) if variables is not None else None
         return self._expansion.items(request.fields, given, names)
+
+    def waits(self) -> bool:
+        """Whether the lines of a queue have to wait, because no more jobs may be taken in."""
+        return self._over(0) is not None
+
+    def _over(self, besides: int) -> Problem | None:
+        """Why no more jobs may be taken in, besides some that are to be."""
+        return over(self._ceilings, self._state, besides, self._clock.stamp())
 
     async def source(self, job: Job, batch: Batch) -> tuple[Source, Shared, bool]:
         """Where the items of a batch come from, what it says for all of them, and whether the first

@@ -5,16 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from daemon.accounts import Accounts, Purse
 from daemon.blame import needed
+from daemon.budgets import told
 from daemon.clock import parse_rfc3339, rfc3339
-from daemon.jobs import Job
+from daemon.jobs import Job, account_of
+from daemon.prices import in_words
 from daemon.references import unmet
 from daemon.segments import segment_paths
 from daemon.state import State
+from handlers.contract import Json
 
 WINDOW = 60.0
 """Seconds over which the rate is taken."""
@@ -72,6 +76,7 @@ class Overview:
         self._oldest: dict[str, Job] = {}
         self.lanes: dict[str, Lane] = {}
         self._kept_off: dict[str, str] = {}
+        self._reached = state.accounts.reached
         jobs = [state.jobs[job_id] for job_id in state.open_jobs]
         for job in sorted(jobs, key=lambda job: job.first):
             self._oldest.setdefault(job.name, job)
@@ -108,6 +113,9 @@ class Overview:
             return "the pause to end"
         if job.provider in self._paused:
             return f"the pause of {job.provider} to end"
+        for reached in self._reached.values():
+            if job.provider in reached.providers or reached.batch == (account_of(job) or ""):
+                return told(reached)
         if job.provider in self._kept_off:
             return f"{job.provider}, which asked for patience until {self._kept_off[job.provider]}"
         full = self.lanes[job.provider].running >= self._places
@@ -149,6 +157,57 @@ def rate(folder: Path, now: datetime) -> Rate:
                 earliest = times[0] if times else earliest
                 left, end = left - (end - begin), begin
     return Rate(answered, WINDOW)
+
+
+class Spending:
+    """What was spent of late, and is set aside.
+
+    Args:
+        accounts: the books.
+        now: the wall clock, in UTC.
+    """
+
+    def __init__(self, accounts: Accounts, now: datetime) -> None:
+        self._month = f"{now:%Y-%m}"
+        self._accounts = accounts
+        self.today = accounts.day(f"{now:%Y-%m-%d}")
+        self.this_month = accounts.day(self._month)
+        self.reserved = accounts.reserved()
+
+    def to_json(self) -> dict[str, Json]:
+        """For programs; by currency, as texts."""
+        providers = self._accounts.by_provider(self._month)
+        return {
+            "today": self.today.to_json(),
+            "this_month": self.this_month.to_json(),
+            "by_provider": {name: purse.to_json() for name, purse in providers.items()},
+            "reserved": self.reserved.to_json(),
+            "held_by": [asdict(event) for event in self._accounts.reached.values()],
+        }
+
+    def in_words(self) -> list[str]:
+        """A line for people, and one for each budget that holds calls; none where nothing was ever
+        paid."""
+        months = [self.this_month, self.reserved]
+        held = [f"paid calls wait for {told(one)}" for one in self._accounts.reached.values()]
+        if not any(purse.spent or purse.unknown for purse in months):
+            return held
+        parts = [
+            f"spent {_amounts(self.today)} today, {_amounts(self.this_month)} this month",
+            f"{_amounts(self.reserved)} reserved",
+        ]
+        if self.this_month.unknown:
+            calls = "call" if self.this_month.unknown == 1 else "calls"
+            parts.append(f"{self.this_month.unknown} {calls} of unknown cost this month")
+        if self.reserved.unknown:
+            calls = "call" if self.reserved.unknown == 1 else "calls"
+            parts.append(f"{self.reserved.unknown} {calls} under way that nobody can estimate")
+        return ["; ".join(parts), *held]
+
+
+def _amounts(purse: Purse) -> str:
+    spent = [in_words(amount, currency) for currency, amount in sorted(purse.spent.items())]
+    return " and ".join(spent) or "nothing"
 
 
 def counts(state: State) -> Mapping[str, int]:

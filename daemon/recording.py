@@ -15,6 +15,7 @@ from daemon.clock import rfc3339
 from daemon.errors import Conflict, problem_of
 from daemon.events import ProviderAccepted, ProviderAnswered
 from daemon.journal import Taken, outcome_of, taken_by
+from daemon.prices import Cost
 from daemon.redaction import SIEVE
 from daemon.roster import Service
 from daemon.services import Services
@@ -43,10 +44,15 @@ class Recorder:
         self._with = services
 
     async def accept(
-        self, step: str, service: Service, answer: Outcome | Ticket, warnings: Sequence[str]
+        self,
+        step: str,
+        service: Service,
+        answer: Outcome | Ticket,
+        warnings: Sequence[str],
+        cost: Cost | None = None,
     ) -> Taken:
         """Write down that the provider took the call, before anything else is done."""
-        accepting = self._accepting(step, service, answer, warnings)
+        accepting = self._accepting(step, service, answer, warnings, cost)
         return await unbroken(accepting, self._saving)
 
     async def record(
@@ -56,6 +62,7 @@ class Recorder:
         outcome: Outcome,
         failure: HandlerError | None = None,
         *,
+        cost: Cost | None = None,
         hold: bool = False,
     ) -> Outcome:
         """Make an answer durable.
@@ -66,17 +73,23 @@ class Recorder:
             outcome: what came, with the files of what was fetched; of a failure, what is known all
                 the same.
             failure: why nothing came.
+            cost: what it cost, if it is known.
             hold: there is no other way to have it than to pay again, so it is kept until the disk
                 has room.
 
         Raises:
             HandlerError: the failure.
         """
-        recording = self._recording(step, seconds, outcome, failure, hold=hold)
+        recording = self._recording(step, seconds, outcome, failure, cost, hold=hold)
         return await unbroken(_closing(recording, outcome.media), self._saving)
 
     async def _accepting(
-        self, step: str, service: Service, answer: Outcome | Ticket, warnings: Sequence[str]
+        self,
+        step: str,
+        service: Service,
+        answer: Outcome | Ticket,
+        warnings: Sequence[str],
+        cost: Cost | None,
     ) -> Taken:
         outcome = answer if isinstance(answer, Outcome) else Outcome(model=answer.model)
         ticket = SIEVE.json(asdict(answer)) if isinstance(answer, Ticket) else None
@@ -92,6 +105,7 @@ class Recorder:
             usage=SIEVE.json(outcome.usage),
             warnings=[SIEVE.text(one) for one in outcome.warnings or warnings],
             left_out=list(outcome.left_out),
+            cost=cost.to_json() if cost is not None else None,
         )
         await self._write(accepted, digests, hold=paid)
         now = rfc3339(self._with.clock.now())
@@ -110,6 +124,7 @@ class Recorder:
         seconds: float,
         outcome: Outcome,
         failure: HandlerError | None,
+        cost: Cost | None,
         *,
         hold: bool,
     ) -> Outcome:
@@ -127,6 +142,7 @@ class Recorder:
             usage=SIEVE.json(outcome.usage),
             error=error,
             left_out=list(outcome.left_out),
+            cost=cost.to_json() if cost is not None else None,
         )
         await self._write(answered, digests, hold=hold)
         if failure is not None:

@@ -15,9 +15,11 @@ from typing import Literal, NamedTuple
 
 import structlog
 
+from daemon.budgets import Money
 from daemon.clock import Clock
 from daemon.entries import Configuration, Configured
 from daemon.errors import Problem, error_of
+from daemon.prices import Prices
 from daemon.redaction import SIEVE, Secret
 from daemon.settings import Settings
 from daemon.sites import Limits, Site
@@ -48,6 +50,7 @@ class _Known:
     configuration: Configuration = field(default_factory=Configuration)
     services: Mapping[str, Service | Problem] = field(default_factory=dict)
     signature: tuple[object, ...] = ()
+    money: Money | None = None
 
 
 class Roster:
@@ -128,6 +131,31 @@ class Roster:
         """Jobs at once."""
         return self.limits(name).concurrency or self._settings.provider_concurrency
 
+    def money(self) -> Money:
+        """Prices and budgets, as they could be read last.
+
+        Raises:
+            HandlerError: they never could be: nobody may spend money who cannot know how much.
+        """
+        known = self._now()
+        problem = known.configuration.problem
+        if known.money is None and problem is not None:
+            raise error_of(problem.to_json())
+        return known.money or Money()
+
+    def prices(self) -> Prices:
+        """The price table, for what was paid already; an empty one, if it never could be read."""
+        return (self._now().money or Money()).prices
+
+    def has_budget(self) -> bool:
+        """Whether anything limits what may be spent."""
+        return (self._now().money or Money()).budget.is_set
+
+    def paying(self) -> list[str]:
+        """The providers whose calls cost money."""
+        services = ((name, self._found(name)) for name in self.names())
+        return [name for name, one in services if one is not None and one.provider.paid]
+
     def on_ambiguous(self, name: str) -> Literal["fail", "retry"]:
         """What to do with a paid call whose answer was lost."""
         return self.limits(name).on_ambiguous or self._settings.on_ambiguous
@@ -205,7 +233,8 @@ class Roster:
         configuration = self._load()
         SIEVE.learn(configuration.secrets)
         services = {name: self._made(one) for name, one in configuration.providers.items()}
-        self._known = _Known(configuration, services, _signature(configuration.files))
+        money = configuration.money or self._known.money  # a mistyped budget lifts none
+        self._known = _Known(configuration, services, _signature(configuration.files), money)
         if self._told:
             self.tell("the configuration changed")
 

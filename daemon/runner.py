@@ -41,6 +41,7 @@ from daemon.schedule import Schedule
 from daemon.services import Services
 from daemon.state import State
 from daemon.streams import Stream
+from daemon.treasury import EVERY
 from handlers.contract import Handler
 
 _REST = 1.0
@@ -105,6 +106,10 @@ class Runner:
         )
         self._deadlines = Deadlines()
         self._paused: frozenset[str | None] = frozenset()
+        self._budgets: frozenset[str] = frozenset()
+        """The names of those that hold calls."""
+        self._kept: dict[str, None] = {}
+        """Jobs that wait for the budget of their batch."""
         self._most = settings.concurrency + _UNWRITTEN
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._interrupted: set[str] = set()
@@ -128,8 +133,9 @@ class Runner:
         self.wake()
 
     def held(self) -> list[Job] | None:
-        """The open jobs, where all of them wait for a time that was chosen for their start, or for
-        the end of a pause, or for others that do; None while there is something else to do."""
+        """The open jobs, where all of them wait for a time that was chosen for their start, for the
+        end of a pause, for a budget, or for others that do; None while there is something else to
+        do."""
         now = self._with.clock.stamp()
         jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
         jobs = [job for job in jobs if not job.is_batch]  # of those their items tell
@@ -165,6 +171,7 @@ class Runner:
                 if isinstance(recorded.event, JobCancelled) and job.id in self._tasks:
                     self._interrupt(job.id)  # it had begun, and had nothing to say yet
                 self._dependencies.ended(job)
+                self._kept.pop(job.id, None)
             elif job.id in self._tasks:
                 if job.cancelling:
                     self._interrupt(job.id)
@@ -194,11 +201,20 @@ class Runner:
         self._deadlines.add(job)
         if job.cancelling and not self._with.stopping.is_set():
             self._end(job.id)
+        elif self._is_paid_in_part(job):
+            self._schedule.take(job.id)
+            self._going_on.add(job)
         elif job.status == "polling":
             self._schedule.take(job.id)
             if job.id not in self._desk:  # it was unwound, and broke off before it was there
                 self._desk.restore([job])
             self._resume(job.id)
+
+    def _is_paid_in_part(self, job: Job) -> bool:
+        """Whether a job is to go on although a budget holds calls: it has something to finish, and
+        where it comes to another call it is held then."""
+        asked = bool(job.journal) and job.status in ("running", "retrying")
+        return asked and bool(self._budgets) and not self._paused & {None, job.provider}
 
     def _resume(self, job_id: str) -> None:
         """Have a job go on whose provider is done, once it is unwound."""
@@ -225,7 +241,8 @@ class Runner:
         now = self._with.clock.stamp()
         self._desk.begin()
         full: frozenset[str | None] = frozenset({None} if self._with.disk.paused else ())
-        self._schedule.pause(self._paused | full)
+        self._look_at_budgets()
+        self._schedule.pause(self._paused | full | self._with.treasury.held())
         self._going_on.pause(full)
         # A place is given back when all is done but for the disk; if that is slow, wait for it.
         while not self._is_full and (late := self._deadlines.take(now)) is not None:
@@ -241,7 +258,30 @@ class Runner:
         """The next job for which there is a place."""
         if self._schedule.running + self._going_on.running >= self._with.settings.concurrency:
             return None
-        return self._going_on.pick(now) or self._schedule.pick(now)
+        job = self._going_on.pick(now)
+        while job is None and (job := self._schedule.pick(now)) is not None:
+            if not self._with.treasury.holds(job):
+                break
+            self._schedule.keep(job.id)
+            self._kept[job.id] = None
+            job = None
+        return job
+
+    def _look_at_budgets(self) -> None:
+        """Let go of what budgets hold no more, and have what was paid for in part go on where they
+        begin to hold."""
+        treasury = self._with.treasury
+        treasury.look()
+        before, names = self._budgets, frozenset(treasury.reached)
+        self._budgets = names
+        if names - before:
+            for job_id in list(self._state.open_jobs):
+                job = self._state.jobs[job_id]
+                if job.journal and job_id not in self._tasks:
+                    self._line_up(job)
+        if before - names:
+            kept, self._kept = self._kept, {}
+            self._schedule.release(kept)
 
     @property
     def _is_full(self) -> bool:
@@ -253,9 +293,11 @@ class Runner:
             return _LONGEST  # nobody has to wake us any more
         clock, poll = self._with.clock, self._desk.next_due()
         seconds = _LONGEST if poll is None else poll - clock.monotonic()
+        seconds = min(seconds, EVERY) if self._budgets else seconds
         looks = self._looking is not None or self._with.disk.paused
         missed = None if looks else self._dependencies.next_due()
-        moments = [at for at in (self._schedule.next_due(), self._deadlines.next(), missed) if at]
+        dues = (self._schedule.next_due(), self._going_on.next_due(), self._deadlines.next())
+        moments = [at for at in (*dues, missed) if at]
         if moments and not self._is_full:  # if it is, the next one that is done wakes us
             # No longer than a minute at a time: the wall clock may be set meanwhile.
             left = (parse_rfc3339(min(moments)) - clock.now()).total_seconds()

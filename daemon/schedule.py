@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Generic, Literal, TypeVar, get_args
 
 from daemon.jobs import Job
@@ -34,7 +34,7 @@ _Jobs = OrderedDict[str, None]
 _Shares = OrderedDict[str, _Jobs]
 """By batch; what is in none shares one that has no name."""
 
-Where = Literal["running", "waiting", "later", "blocked", "needs"]
+Where = Literal["running", "waiting", "later", "blocked", "needs", "kept"]
 Key = TypeVar("Key")
 Item = TypeVar("Item")
 
@@ -208,6 +208,16 @@ class Schedule:
         if job_id in self._where:
             self._move(self._jobs[job_id], None)
 
+    def keep(self, job_id: str) -> None:
+        """Have a job that was picked wait until it is let go."""
+        self._move(self._jobs[job_id], "kept")
+
+    def release(self, job_ids: Iterable[str]) -> None:
+        """Let go of jobs that were kept: they wait for their turn again."""
+        for job_id in job_ids:
+            if self._where.get(job_id) == "kept":
+                self._let_go(self._jobs[job_id])
+
     def remove(self, job_id: str) -> None:
         """Forget a job that ended, wherever it is, and let the next of its name go."""
         job = self._jobs.pop(job_id, None)
@@ -239,12 +249,12 @@ class Schedule:
 
     def is_held(self, job_id: str, now: str) -> bool:
         """Whether a job waits for what may be long in coming: for a time that its sender chose,
-        or for the end of a pause; or for an older one of its name that does. One that needs others
-        waits as long as they do, so it is for them to say."""
+        for the end of a pause, or for a budget; or for an older one of its name that does. One
+        that needs others waits as long as they do, so it is for them to say."""
         job, where = self._jobs[job_id], self._where.get(job_id)
         if where == "blocked":
             return self.is_held(self._oldest[job.name], now)
-        if where == "needs":
+        if where in ("needs", "kept"):
             return True
         if where == "later" and job.status == "waiting" and (job.due or "") > now:
             return True

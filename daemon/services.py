@@ -16,6 +16,7 @@ from daemon.inputs import Inputs
 from daemon.net import Network
 from daemon.roster import Roster
 from daemon.settings import Settings
+from daemon.treasury import Treasury
 from daemon.viewing import Viewer
 
 
@@ -35,5 +36,6 @@ class Services:
     network: Network
     inputs: Inputs
     roster: Roster
+    treasury: Treasury
     stopping: asyncio.Event
     """Set when nothing new may be sent."""

@@ -43,6 +43,12 @@ class Settings(BaseModel):
     video_model: str | None = Field(None, description="The model for videos.")
     concurrency: int = Field(16, ge=1, le=1024, description="Jobs that run at once.")
     provider_concurrency: int = Field(4, ge=1, le=1024, description="The same, for each provider.")
+    max_waiting_jobs: int = Field(
+        250_000, ge=1, description="Jobs that may wait or run; what is dropped beyond is refused."
+    )
+    max_jobs_per_hour: int = Field(
+        0, ge=0, description="Jobs accepted in an hour of the clock, at the most; 0 for any."
+    )
     max_attempts: int = Field(3, ge=1, le=100, description="Attempts before a job fails.")
     retry_seconds: float = Field(2.0, ge=0, description="The first wait before another attempt.")
     retry_seconds_max: float = Field(300.0, ge=0, description="The longest such wait.")

@@ -12,11 +12,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple, Protocol
 
+from daemon.accounts import Accounts
 from daemon.backed import Backed
 from daemon.batch import Batch, extended, moved, opened
 from daemon.events import (
     BatchEnded,
     BatchOpened,
+    BudgetFreed,
+    BudgetReached,
     Event,
     IntakePaused,
     IntakeResumed,
@@ -26,13 +29,17 @@ from daemon.events import (
     JobFailed,
     JobRetryRequested,
     JobSucceeded,
+    ProviderAccepted,
+    ProviderAnswered,
+    ProviderRequested,
     QueueExtended,
     Recorded,
     RequestMatched,
     RequestRejected,
     ResultEmitted,
 )
-from daemon.jobs import Job, evolve, parent_of
+from daemon.jobs import Job, account_of, evolve, parent_of
+from handlers.contract import Json
 
 
 class Drop(NamedTuple):
@@ -98,6 +105,8 @@ class Changes:
     """All of them, whether they changed or not: there are few."""
     counts: Mapping[str, int]
     paused: bool
+    accounts: Mapping[str, Json]
+    hour: tuple[str, int]
     fetched: tuple[str, ...]
     """Names that were only read from the archive."""
     batches: tuple[Batch, ...] = ()
@@ -170,6 +179,9 @@ class State:
         self._items: dict[str, dict[int | str, str]] = {}
         """Batch -> number or id of an item -> its job, of those that are at hand."""
         self.paused = False
+        self.accounts = Accounts()
+        self.hour = ("", 0)
+        """An hour of the clock ("2026-11-25T21"), and how many jobs were accepted in it."""
         self.sequence = 0
         self._touched = _Touched()
 
@@ -211,7 +223,7 @@ class State:
 
     _COMPARED = (
         "jobs", "drops", "ids", "open_jobs", "owed", "held", "request_blobs", "counts", "paused",
-        "sequence", "batches",
+        "accounts", "hour", "sequence", "batches",
     )  # fmt: skip
 
     def _apply_to_job(self, job_id: str, recorded: Recorded, event: Event) -> None:
@@ -241,6 +253,8 @@ class State:
         if job_id is None:
             return
         self.open_jobs[job_id] = None
+        hour, accepted = self.hour
+        self.hour = (recorded.time[:13], accepted + 1 if recorded.time.startswith(hour) else 1)
         self._keep(event.blobs.values())
         if event.batch is not None:  # it is answered by a row of its batch
             return
@@ -283,6 +297,7 @@ class State:
     def _ended(self, recorded: Recorded, _: Event) -> None:
         job = self.jobs.get(recorded.job or "")
         if job is not None:
+            self.accounts.apply(recorded, None)
             self.open_jobs.pop(job.id, None)
             for name in self.names_of(job):
                 self._owe(name, self.sequence)
@@ -307,6 +322,10 @@ class State:
         if self.owed.get(recorded.subject or "") == event.answers:
             self._owe(recorded.subject or "", None)
 
+    def _booked(self, recorded: Recorded, _: Event) -> None:
+        job = self.jobs.get(recorded.job or "")
+        self.accounts.apply(recorded, account_of(job) if job is not None else None)
+
     def _paused(self, _: Recorded, event: Event) -> None:
         self.paused = type(event) is IntakePaused
 
@@ -325,6 +344,11 @@ class State:
         ResultEmitted: _emitted,
         IntakePaused: _paused,
         IntakeResumed: _paused,
+        ProviderRequested: _booked,
+        ProviderAccepted: _booked,
+        ProviderAnswered: _booked,
+        BudgetReached: _booked,
+        BudgetFreed: _booked,
     }
 
     # ------------------------------------------------------------ batches
@@ -474,6 +498,8 @@ class State:
             held=dict(self.held),
             counts=dict(self.counts),
             paused=self.paused,
+            accounts=self.accounts.to_json(),
+            hour=self.hour,
             fetched=tuple(touched.fetched),
             batches=tuple(self.batches[job_id] for job_id in touched.batches),
         )

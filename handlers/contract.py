@@ -244,6 +244,8 @@ class Outcome:
     left_out: tuple[str, ...] = ()
     """Inputs of the call, as "mask", that the provider does not take and that did not go along. A
     provider only leaves out what a handler can make up for."""
+    cost: Mapping[str, Json] | None = None
+    """What it cost, as the daemon wrote it down; a provider tells of that in `usage`."""
 
 
 # ---------------------------------------------------------------- handlers

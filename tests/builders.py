@@ -49,6 +49,7 @@ from daemon.settings import Settings
 from daemon.state import State
 from daemon.streams import Stream
 from daemon.testing import FrozenClock, MemoryEventLog, ScriptedProvider
+from daemon.treasury import Treasury
 from daemon.viewing import ClipSense, Viewer
 from handlers import find_handlers
 from handlers.contract import ClipDescription, ErrorCode, Handler
@@ -188,6 +189,13 @@ ERRORS = st.sampled_from(["provider_failed", "unreadable_media", "ambiguous_subm
 MEDIA = st.lists(
     st.fixed_dictionaries({"sha256": SHAS, "media_type": st.none() | TEXTS}), max_size=3
 )
+COSTS = st.fixed_dictionaries(
+    {
+        "amount": st.sampled_from(["0", "0.04", "1.5"]),
+        "currency": st.sampled_from(["USD", "EUR"]),
+        "source": st.sampled_from(["provider", "prices"]),
+    }
+)
 ARTIFACT = {
     "path": "tmp/images/x.png",
     "role": "output",
@@ -216,6 +224,8 @@ _BY_FIELD: Mapping[str, st.SearchStrategy[Any]] = {
     "number": st.integers(1, 9),
     "artifact": st.just(ARTIFACT),
     "blobs": st.dictionaries(TEXTS, SHAS, max_size=2),
+    "cost": st.none() | COSTS,
+    "estimate": st.none() | COSTS,
 }
 _BY_KIND: Mapping[str, st.SearchStrategy[Any]] = {
     "str": TEXTS,
@@ -324,6 +334,7 @@ class Bench:
             network=self.network,
             inputs=Inputs(self.settings, self.state, self.log.get, self.blobs, self.network),
             roster=self.roster,
+            treasury=Treasury(self.roster, self.state, self.log, self.clock),
             stopping=asyncio.Event(),
         )
 

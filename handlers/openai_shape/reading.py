@@ -219,6 +219,10 @@ def _usage(reply: HttpReply, answer: Json) -> Mapping[str, Json] | None:
     """What the provider counted, and its name for the exchange."""
     told = answer.get("usage") if _is(answer) else None
     counted = told if _is(told) and 0 < len(as_json(told)) <= _MOST_USAGE else {}
+    outputs = answer.get("outputs") if _is(answer) else None
+    cost = outputs.get("cost") if _is(outputs) else None  # as Together has it, of a clip
+    if isinstance(cost, (int, float)) and not isinstance(cost, bool):
+        counted = {"cost": cost, **counted}
     known_as = request_id(reply.headers)
     return {**counted, **({"request_id": known_as} if known_as else {})} or None
 

@@ -159,7 +159,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
     ("text", "name", "path", "hint"),
     [
         ("provders = {}", None, "'provders'", "Did you mean providers?"),
-        ("xyzzy = 1", None, "'xyzzy'", "Known are provider, providers."),
+        ("xyzzy = 1", None, "'xyzzy'", "Known are provider, providers, currency, prices, budget."),
         ("[providers.p]\nconcurency = 1", "p", "providers.p.'concurency'", "mean concurrency?"),
         ("[providers.p]\nbaseUrl = 'x'", "p", "providers.p.'baseUrl'", "mean base_url?"),
         ("[providers.p]\nkey = 'canary'", "p", "providers.p.'key'", "Did you mean"),

@@ -75,7 +75,7 @@ def test_what_a_drain_leaves_is_told_in_sentences() -> None:
     assert left_over([job(due=LATER), job(due="9999"), job(due=SOON), job()], SOON) == [
         f"2 jobs wait for their time, the first at {LATER}",
         (
-            "2 jobs wait for the end of a pause, for another request, or for an older drop of the "
-            "same name"
+            "2 jobs wait for the end of a pause, for a budget, for another request, or for an older "
+            "drop of the same name"
         ),
     ]

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from daemon.clock import rfc3339
-from daemon.events import JobParked, JobRetrying, JobStarted, JobSucceeded
-from daemon.overview import Overview, paused_by, rate
+from daemon.events import BudgetReached, JobParked, JobRetrying, JobStarted, JobSucceeded
+from daemon.overview import Overview, Spending, paused_by, rate
 from daemon.state import State
-from tests.builders import EPOCH, History, accepted, ended, problem
+from tests.builders import EPOCH, History, accepted, answered, ended, problem, requested
 
 SOON = "2026-01-01T00:00:01.000Z"
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -129,3 +129,38 @@ def test_of_very_many_answers_a_shorter_time_is_taken(
     found = rate(tmp_path, NOW)
     assert 0 < found.seconds < 1
     assert found.answered / found.seconds == pytest.approx(100, rel=0.2)
+
+
+def test_what_was_spent_is_told_in_one_line_and_what_holds_calls_in_another() -> None:
+    cost = {"amount": "0.25", "currency": "USD", "source": "provider"}
+    reached = BudgetReached("day", "day", None, ["p"], "USD", "1", "1", "0", "1", SOON)
+    history = History()
+    history.add(accepted("c1", provider="p"), "J1", "a.json")
+    history.add(requested("a"), "J1", "a.json")
+    history.add(answered("a", cost=cost), "J1", "a.json")
+    history.add(requested("b"), "J1", "a.json")
+    history.add(answered("b"), "J1", "a.json")
+    history.add(requested("c", estimate=cost), "J1", "a.json")
+    history.add(requested("d"), "J1", "a.json")
+    history.add(reached)
+    spending = Spending(history.state().accounts, datetime(2026, 1, 1, 12, tzinfo=UTC))
+    first, *others = spending.in_words()
+    assert first.split("; ") == [
+        "spent 0.25 USD today, 0.25 USD this month",
+        "0.25 USD reserved",
+        "1 call of unknown cost this month",
+        "1 call under way that nobody can estimate",
+    ]
+    assert others == [
+        f"paid calls wait for the budget of the day, 1 USD, which is used up, until {SOON}",
+    ]
+    assert spending.to_json()["by_provider"] == {
+        "scripted": {"spent": {"USD": "0.25"}, "unknown": 1}
+    }
+    waits = Overview(history.state(), EPOCH, frozenset(), 4)
+    (job,) = history.state().jobs.values()
+    assert "the budget of the day" in (waits.waits_for(job) or "")
+
+
+def test_where_nothing_was_ever_paid_nothing_is_said_of_money() -> None:
+    assert Spending(state().accounts, NOW).in_words() == []

@@ -22,7 +22,7 @@ from tests.examples import examples
 NOW = "2026-01-01T00:00:00.000Z"
 SOON = "2026-01-01T00:00:01.000Z"
 LATER = "2026-01-01T01:00:00.000Z"
-NOTHING = {"running": 0, "waiting": 0, "later": 0, "blocked": 0, "needs": 0}
+NOTHING = dict.fromkeys(["running", "waiting", "later", "blocked", "needs", "kept"], 0)
 EVERYBODY = frozenset({None})
 
 

@@ -121,6 +121,15 @@ REQUESTS: list[dict[str, Any]] = [
 ]
 
 
+def test_what_a_provider_says_that_a_clip_cost_stands_in_its_result(
+    tmp_path: Path,
+) -> None:
+    (end,), _ = played(tmp_path, "openrouter", REQUESTS[:1])
+    assert end.answers[0].cost == {"amount": "0.25", "currency": "USD", "source": "provider"}
+    assert end.end.usage is not None
+    assert end.end.usage["cost"] == end.answers[0].cost
+
+
 @pytest.mark.parametrize("dialect", sorted(WAYS))
 def test_what_arrives_is_what_was_meant_and_what_comes_home_is_decoded(
     dialect: str, tmp_path: Path

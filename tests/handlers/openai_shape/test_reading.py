@@ -71,6 +71,21 @@ def test_the_model_that_was_asked_for_stands_where_none_is_told() -> None:
 
 
 @pytest.mark.parametrize(
+    ("more", "usage"),
+    [
+        ({"outputs": {"cost": 0.4}}, {"cost": 0.4}),
+        ({"outputs": {"cost": 0.4}, "usage": {"n": 1, "cost": 0.5}}, {"n": 1, "cost": 0.5}),
+        ({"outputs": {"cost": True}}, None),
+        ({"outputs": [0.4]}, None),
+    ],
+)
+def test_what_a_clip_cost_stands_in_usage_wherever_the_provider_says_it(
+    more: Any, usage: Any
+) -> None:
+    assert outcome_of({**GOOD, **more}).usage == usage
+
+
+@pytest.mark.parametrize(
     ("body", "headers"),
     [
         (PNG, {"content-type": "image/png"}),
