@@ -172,7 +172,7 @@ class Accounts:
 
     def _ended(self, recorded: Recorded) -> None:
         """What its calls cost that are not answered nobody knows; unless a retry answers them."""
-        calls = self.claims[recorded.job or ""]
+        calls = self.claims.get(recorded.job or "", {})
         for step, claim in calls.items():
             if claim.lost is None:
                 self._count_unknown(recorded, claim)

@@ -97,7 +97,7 @@ class Envelope(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
     ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType(
-        {"filename": "prefix", "timeoutMs": "timeout"}
+        {"filename": "prefix", "timeoutMs": "timeout", "vars_json": "vars"}
     )
 
     id: str | None = Field(
@@ -209,8 +209,14 @@ class Envelope(BaseModel):
         'must succeed first, as "cat.json"; one, or a list.',
     )
     dry_run: bool = Field(False, description="Check everything, call nobody.")
-    vars: dict[str, Any] | None = Field(
-        None, description="What `{name}` stands for in the strings of this request."
+    vars: Annotated[
+        dict[str, Any] | None,
+        PlainValidator(_fields_in),
+        WithJsonSchema({"type": ["object", "string"]}),
+    ] = Field(
+        None,
+        description="What `{name}` stands for in the strings of this request, or of all items of a "
+        "batch; also as JSON text.",
     )
     labels: Annotated[dict[str, Any], AfterValidator(_small_labels)] = Field(
         default_factory=dict, description="Anything of yours; echoed in events and the result."

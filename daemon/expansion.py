@@ -49,7 +49,11 @@ class Manifests:
         return cast("Request", request)
 
     def items(
-        self, request: TaskRequest, manifest: tuple[bytes, str] | None, variables: bytes | None
+        self,
+        request: TaskRequest,
+        names: Mapping[str, Json],
+        manifest: tuple[bytes, str] | None,
+        variables: bytes | None,
     ) -> Iterator[Wanted]:
         fields = cast("Request", request)
         try:
@@ -59,7 +63,7 @@ class Manifests:
                 entries = list(fields.inline(_strict))
             name = fields.vars_file or ""
             file = vars_in(variables, name, _strict) if variables is not None else {}
-            shared = shared_names(fields.vars, file)
+            shared = shared_names(names, file)
             return map(_wanted, expand(fields.matrix, entries, shared, most=self._most))
         except ManifestUnreadable as error:
             raise BadRequest("invalid_request", str(error), hints=[_HINT]) from None
@@ -81,10 +85,13 @@ def filled(value: Mapping[str, Json]) -> Mapping[str, Json]:
         ValueError: too much comes of it.
     """
     mode = value.get("mode") or ("video" if value.get("task") == "generate_video" else "image")
-    names = {"index": 1, "mode": mode, **value["vars"]}
-    fields = {name: one for name, one in value.items() if name != "vars"}
-    done: dict[str, Json] = render(fields, names)
-    return done
+    given = value.get("vars") or value.get("vars_json")
+    given = _strict(given.encode()) if isinstance(given, str) else given
+    if not isinstance(given, dict):
+        return value  # the door says what is wrong with it
+    kept = {name: value[name] for name in ("vars", "vars_json") if name in value}
+    fields = {name: one for name, one in value.items() if name not in kept}
+    return {**render(fields, {"index": 1, "mode": mode, **given}), **kept}
 
 
 def _wanted(item: Item) -> Wanted:

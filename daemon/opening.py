@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Protocol
 
@@ -34,12 +34,17 @@ class Expansion(Protocol):
         ...
 
     def items(
-        self, request: TaskRequest, manifest: tuple[bytes, str] | None, variables: bytes | None
+        self,
+        request: TaskRequest,
+        names: Mapping[str, Json],
+        manifest: tuple[bytes, str] | None,
+        variables: bytes | None,
     ) -> Iterator[Wanted]:
         """The items of a batch, filled in, one after the other.
 
         Args:
             request: its fields.
+            names: its `vars`.
             manifest: the bytes of that file, and what it is called.
             variables: those of the other one.
 
@@ -119,9 +124,7 @@ class Opening:
             if paths[1] is not None:
                 opened = replace(opened, variables=await self._kept(paths[1], job))
             count = await asyncio.to_thread(self._count, request, opened)
-            problem = self._over(count - 1)
-            if problem is not None:
-                raise error_of(problem.to_json())
+            self._refuse(self._over(count - 1))
             return replace(opened, count=count)
         except BaseException:
             self.let_go(opened)
@@ -145,8 +148,8 @@ class Opening:
         self, request: Request, manifest: str | None, variables: str | None, name: str | None
     ) -> Iterator[Wanted]:
         given = (self._blobs.get(manifest), name or "") if manifest is not None else None
-        names = self._blobs.get(variables) if variables is not None else None
-        return self._expansion.items(request.fields, given, names)
+        file = self._blobs.get(variables) if variables is not None else None
+        return self._expansion.items(request.fields, request.envelope.vars or {}, given, file)
 
     def waits(self) -> bool:
         """Whether the lines of a queue have to wait, because no more jobs may be taken in."""
@@ -155,6 +158,10 @@ class Opening:
     def _over(self, besides: int) -> Problem | None:
         """Why no more jobs may be taken in, besides some that are to be."""
         return over(self._ceilings, self._state, besides, self._clock.stamp())
+
+    def _refuse(self, problem: Problem | None) -> None:
+        if problem is not None:
+            raise error_of(problem.to_json())
 
     async def source(self, job: Job, batch: Batch) -> tuple[Source, Shared, bool]:
         """Where the items of a batch come from, what it says for all of them, and whether the first

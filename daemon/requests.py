@@ -97,15 +97,15 @@ class Door:
             raise BadRequest("invalid_request", f"a request is an object, not {_kind(value)}")
         task = self._task(value)
         handler = self.handlers[task]
-        filled = value if task == BATCH or not value.get("vars") else self._filled(value)
+        filled = value if task == BATCH else self._filled(value)
         return _Validation(filled, task, handler, self).request(value)
 
     def _filled(self, value: Mapping[str, Json]) -> Mapping[str, Json]:
-        """A request with its names filled in; it is recorded as it was dropped."""
-        if not isinstance(value["vars"], dict):
+        """A request with its names filled in, where it gives any; it is recorded as it was."""
+        if not (value.get("vars") or value.get("vars_json")):
             return value
         try:
-            return {**self.fill(value), "vars": value["vars"]}
+            return self.fill(value)
         except ValueError as error:
             raise BadRequest("limit_exceeded", str(error), [Fault("/vars", str(error))]) from None
 

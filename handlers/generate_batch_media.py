@@ -51,7 +51,6 @@ _ITEMS = {"type": "array", "items": {"type": "object"}}
 class Request(TaskRequest):
     """Run many requests as one."""
 
-    ALIASES: ClassVar[Mapping[str, str]] = MappingProxyType({"vars_json": "vars"})
     EXAMPLE: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {
             "task": "generate_batch_media",
@@ -79,11 +78,6 @@ class Request(TaskRequest):
         description="The requests, also as JSON text; a single one is enough where a matrix makes "
         "many of it.",
     )
-    vars: Annotated[
-        dict[str, Any] | None,
-        BeforeValidator(_opened),
-        WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
-    ] = Field(None, description="What `{name}` stands for in all items; also as JSON text.")
     vars_file: str | None = Field(
         None,
         min_length=1,

@@ -37,9 +37,8 @@ def inline(**fields: Any) -> list[Any]:
 
 
 def test_a_path_is_a_manifest_to_be_read() -> None:
-    asked = request(manifest="tmp/images/media-batch.jsonl", vars={"subject": "item"})
+    asked = request(manifest="tmp/images/media-batch.jsonl")
     assert asked.manifest_path == "tmp/images/media-batch.jsonl"
-    assert asked.vars == {"subject": "item"}
 
 
 @pytest.mark.parametrize("field", ["items", "manifest"])
@@ -74,8 +73,9 @@ def test_an_item_that_is_no_object_is_its_own_fault_and_no_refusal() -> None:
 
 
 def test_names_may_be_given_as_json_text_and_by_the_old_flag() -> None:
-    assert request(items=CUP, vars='{"subject": "item"}').vars == {"subject": "item"}
-    assert request(items=CUP, vars_json='{"subject": "item"}').vars == {"subject": "item"}
+    for name in ("vars", "vars_json"):
+        asked = {"task": "generate_batch_media", "items": CUP, name: '{"subject": "item"}'}
+        assert DOOR.validate(asked).envelope.vars == {"subject": "item"}
 
 
 def test_what_is_left_out_is_as_in_the_old_skill() -> None:
@@ -92,7 +92,7 @@ def test_what_is_left_out_is_as_in_the_old_skill() -> None:
         ({"items": "[1,"}, {"/items": "is no JSON text: not JSON: expecting value at line 1, column 4"}),
         ({"items": "5"}, {"/items": "must be a valid list"}),
         ({"manifest": " "}, {"/manifest": "must be a path, or the items themselves"}),
-        ({"items": CUP, "vars": "[]"}, {"/vars": "must be a valid dictionary"}),
+        ({"items": CUP, "vars": "[]"}, {"/vars": "must be an object, or the JSON text of one"}),
         ({"items": CUP, "matrix": {"a": []}}, {"/matrix": '"a" has no values, so no items would be made; leave it out'}),
         ({"items": CUP, "matrix": {"a": "b"}}, {"/matrix/a": "must be a valid list"}),
         ({"items": CUP, "continue_on_error": "yes"}, {"/continue_on_error": "must be a valid boolean"}),
@@ -109,7 +109,7 @@ def test_the_name_of_a_list_must_be_one_that_can_stand_in_braces() -> None:
 
 def test_the_example_makes_four_requests_that_come_through_the_door() -> None:
     asked = request(**{k: v for k, v in Request.EXAMPLE.items() if k != "task"})
-    made = [item.value for item in expand(asked.matrix, asked.inline(), asked.vars or {})]
+    made = [item.value for item in expand(asked.matrix, asked.inline(), {})]
     assert [(one["prompt"], one["size"], one["prefix"]) for one in made if one] == [
         ("a cup on a white table", "1024x1024", "cup-1"),
         ("a cup on a white table", "1536x1024", "cup-2"),

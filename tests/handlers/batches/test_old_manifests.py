@@ -30,10 +30,11 @@ def expected_of(name: str) -> list[dict[str, Any]]:
 
 
 def test_the_call_of_its_public_page_is_a_request() -> None:
-    fields = door().validate(CALL).fields
+    asked = door().validate(CALL)
+    fields = asked.fields
     assert isinstance(fields, Request)
     assert fields.manifest_path == "tmp/images/media-batch.jsonl"
-    assert fields.vars == {"subject": "item"}
+    assert asked.envelope.vars == {"subject": "item"}
     assert fields.continue_on_error
     assert fields.summary_out == "tmp/images/media-batch-summary.json"
 
