@@ -247,31 +247,20 @@ def test_a_folder_with_a_request_s_name_is_refused_and_what_is_inside_is_not_run
 
 
 @pytest.mark.parametrize("name", ["queue.jsonl", "empty.jsonl", "odd\n.jsonl"])
-def test_a_queue_is_refused_with_the_reason_and_its_result_keeps_the_suffix(
-    served: Root, name: str
-) -> None:
+def test_the_answers_to_a_queue_keep_its_suffix(served: Root, name: str) -> None:
     served.drop(name, b"" if "empty" in name else json.dumps(DRY).encode() + b"\n")
     result = served.wait_result(name)
-    assert (result["status"], result["error"]["code"]) == ("rejected", "not_supported")
-    assert "queue" in result["error"]["message"]
+    assert (result["status"], result["count"]) == ("succeeded", 0 if "empty" in name else 1)
     assert (served.inbox / f"{name}.result.json").exists()
+    rows = (served.inbox / f"{name}.result.jsonl").read_text().splitlines()
+    assert len(rows) == result["count"]
 
 
-def test_a_queue_that_grows_is_refused_once(served: Root) -> None:
-    path = served.drop("grows.jsonl", b"{}\n")
-    served.wait_result("grows.jsonl")
-    for _ in range(5):
-        with path.open("ab") as file:
-            file.write(b"{}\n")
-        wait_a_scan(served)
-    assert served.types("grows.jsonl") == ["request.rejected", "result.emitted"]
-
-
-def test_a_batch_is_refused_with_the_reason(served: Root) -> None:
-    served.drop("batch.json", [DRY, DRY])
-    result = served.wait_result("batch.json")
-    assert (result["status"], result["error"]["code"]) == ("rejected", "not_supported")
-    assert "list" in result["error"]["message"]
+def test_a_queue_and_a_request_of_one_stem_have_answers_of_their_own(served: Root) -> None:
+    served.drop("both.jsonl", json.dumps(DRY).encode() + b"\n")
+    served.drop("both.json", DRY)
+    assert served.wait_result("both.json")["task"] == "generate_image"
+    assert served.wait_result("both.jsonl")["task"] == "generate_batch_media"
 
 
 # ---------------------------------------------------------------- what stands in the result's way

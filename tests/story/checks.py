@@ -43,7 +43,7 @@ def check(root: Path, requests: dict[str, bytes]) -> dict[str, dict[str, Any]]:
         assert drop is not None
         ending = Reading(state, segments, None).answer(drop)
         assert ending is not None
-        assert render(build(name, drop, ending)) == text
+        assert render(build(name, drop, ending, segments.get)) == text
 
     check_events(events)
     check_files(root, state, events, requests)
