@@ -23,7 +23,7 @@ from daemon import darkroomtoml
 from daemon.budgets import Money
 from daemon.entries import WELL_KNOWN, load_configuration
 from daemon.events import BY_TYPE
-from daemon.requests import NOT_YET, Door, Envelope
+from daemon.requests import Door, Envelope
 from handlers import find_handlers
 from handlers.contract import ErrorCode
 from handlers.generic_shape.plan import OPTIONS as generic_options
@@ -178,11 +178,6 @@ def test_every_field_is_documented() -> None:
     for task, handler in find_handlers().items():
         own = names([row[0] for row in rows(f"\n## {task}\n", tasks)])
         assert own == {*handler.request.model_fields, *handler.request.ALIASES} - {"task"}
-
-
-def test_every_field_that_is_refused_for_now_is_named() -> None:
-    later = PROTOCOL.split("## Not in this version")[1]
-    assert set(NOT_YET) <= set(re.findall(r"`([^`]+)`", later))
 
 
 def test_the_test_vector_is_right() -> None:
