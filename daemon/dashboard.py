@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from daemon.archive import Drop
 from daemon.clock import SystemClock
 from daemon.locks import lock_holder
 from daemon.overview import Overview, Rate, Spending, counts, paused_by, rate
 from daemon.reading import Reading, look
 from daemon.settings import Settings
 from daemon.showing import console, plain, row
-from daemon.state import Drop
 from handlers.contract import Json
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
 
+from daemon.archive import Drop
 from daemon.blame import needed
 from daemon.clock import SystemClock
 from daemon.errors import IndexFailed, UsageError
@@ -18,7 +19,7 @@ from daemon.jobs import Job
 from daemon.references import unmet
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
-from daemon.state import Drop, State
+from daemon.state import State
 from handlers.contract import Json
 
 POLL_SECONDS = 0.2

@@ -9,12 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from daemon.archive import Drop
 from daemon.checkups import Finding
 from daemon.events import ProviderProgressed, Recorded
 from daemon.reading import Reading, check_root, concerns, lines, load, look, parse
 from daemon.results import build, render
 from daemon.settings import Settings
-from daemon.state import Drop, State
+from daemon.state import State
 from handlers.contract import Json
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ import pytest
 
 import handlers.generate_batch_media
 from daemon import batches
-from daemon.app import App, Plugins
+from daemon.app import App
 from daemon.inbox import CONTROLS
+from daemon.plugins import Plugins
 from daemon.settings import load_settings
 from handlers import handler_of
 from handlers.contract import Context, Handler, HandlerError, TaskRequest
