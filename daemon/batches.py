@@ -311,9 +311,11 @@ class Batches:
         feed.swept = True
 
     async def _run_again(self, job: Job, batch: Batch) -> None:
-        """Run those items again that did not succeed, or all of them where all did."""
-        items = [item for item in self._state.items(job.id) if item.status != "rejected"]
-        again = [item for item in items if item.status != "succeeded"] or items
+        """Run those items again that did not succeed, or all of them where all did: what succeeded
+        is not paid for again because another one was rejected."""
+        items = self._state.items(job.id)
+        bad = [item for item in items if item.status != "succeeded"]
+        again = [item for item in bad or items if item.status != "rejected"]
         if not await self._decide_all([Retry(item.id, job.retry_key or "") for item in again]):
             await self._apply(await self._closing.command(job, batch))
 

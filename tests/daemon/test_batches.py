@@ -224,6 +224,15 @@ def test_retry_runs_again_what_did_not_succeed_and_nothing_else(stage: Stage) ->
     }  # fmt: skip
 
 
+def test_retry_runs_nothing_where_all_that_did_not_succeed_was_rejected(stage: Stage) -> None:
+    stage.drop("a.json", [say("good"), {"task": "say"}])
+    stage.drain()
+    stage.drop("a.retry", b"")
+    stage.drain()
+    assert stage.said == []
+    assert statuses(stage.result("a.json")["results"]) == {1: "succeeded", 2: "rejected"}
+
+
 def test_retry_of_a_batch_that_succeeded_runs_all_of_it_again(stage: Stage) -> None:
     stage.drop("a.json", [say("one"), say("two")])
     stage.drain()
