@@ -386,6 +386,13 @@ def test_an_end_says_how_many_lines_are_missing(stage: Stage) -> None:
     assert (summary["complete"], summary["missing"]) == (False, 4)
 
 
+def test_an_end_counts_without_a_newline_behind_it(stage: Stage) -> None:
+    stage.queue("q.jsonl", say("one"), {"end": True, "count": 1}, end="")
+    stage.drain()
+    summary = stage.result("q.jsonl")
+    assert (summary["complete"], summary["missing"], summary["warnings"]) == (True, 0, [])
+
+
 def test_an_unfinished_last_line_is_told_and_runs_once_it_is_whole(stage: Stage) -> None:
     stage.queue("q.jsonl", say("one"), '{"task": "sa', end="")
     stage.drain()
