@@ -18,7 +18,7 @@ from daemon.batch import Batch
 from daemon.closing import Closing
 from daemon.decisions import Cancel, EndCancelled, Fail, JobCommand, Retry, Run, decide
 from daemon.disk import Disk
-from daemon.errors import BadRequest, Conflict, LogFull, Problem, problem_of
+from daemon.errors import BadRequest, Conflict, LogError, LogFull, Problem, problem_of
 from daemon.eventlog import Append, EventLog
 from daemon.events import Event, ItemRejected, JobCancelRequested, Recorded
 from daemon.items import NOTHING, Ready, Refused, Shared, judge
@@ -262,6 +262,8 @@ class Batches:
     def _judged(self, feed: _Feed, batch: Batch) -> list[Ready | Refused]:
         source = feed.source
         wanted = source.take(batch, TURN) if source is not None else ()
+        if not wanted:
+            raise LogError(f"batch {batch.id} has {batch.total} items and gives out fewer")
         return [judge(self._door, one, feed.shared) for one in wanted]
 
     def _with_own_id(self, item: Ready | Refused, batch: Batch, ids: set[str]) -> Ready | Refused:
