@@ -189,8 +189,10 @@ class App:
         )
         sheets = Sheets(settings.root, log, gallery, services.workbench, sheet_maker_of(settings))
         closing = Closing(state, recall, rows, sheets, expansion.options)
-        batches = Batches(log, state, recall, door, acceptor, opening, closing, runner.is_running)
-        self._intake, self._runner = intake, runner
+        batches = Batches(
+            log, disk, state, recall, door, acceptor, opening, closing, runner.is_running
+        )
+        self._intake, self._runner, self._batches = intake, runner, batches
         if archivist is not None:
             intake.restore(archivist.seen(), told)
             archivist.follow(intake.lookout.take_changes)
@@ -244,6 +246,7 @@ class App:
         """There is room on the disk again."""
         self._intake.lookout.hints.tell(None)
         self._runner.wake()
+        self._batches.wake()
 
     def _log_failed(self, error: LogFailed) -> None:
         self._failure = error

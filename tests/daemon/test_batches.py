@@ -512,6 +512,43 @@ def test_rows_that_were_taken_away_while_the_daemon_was_down_are_written_again(
     assert stage.rows("q.jsonl") == before
 
 
+@pytest.mark.parametrize("kind", ["link", "second name"])
+def test_rows_are_never_written_through_a_link(stage: Stage, kind: str) -> None:
+    precious = stage.root.path / "precious"
+    precious.write_text("precious")
+    rows = stage.root.inbox / "q.jsonl.result.jsonl"
+    if kind == "link":
+        rows.symlink_to(precious)
+    else:
+        rows.hardlink_to(precious)
+    stage.queue("q.jsonl", say("one"))
+    stage.drain()
+    assert precious.read_text() == "precious"
+    assert not rows.is_symlink()
+    assert [row["index"] for row in stage.rows("q.jsonl")] == [1]
+
+
+def test_a_folder_where_rows_belong_is_told_of_and_holds_nobody_up(stage: Stage) -> None:
+    (stage.root.inbox / "q.jsonl.result.jsonl").mkdir()
+    stage.queue("q.jsonl", say("one"))
+    assert stage.drain() == 0
+    assert stage.result("q.jsonl")["warnings"] == ["its rows cannot be written: is a directory"]
+
+
+def test_rows_that_could_not_be_written_are_made_up_for(stage: Stage) -> None:
+    rows = stage.root.inbox / "q.jsonl.result.jsonl"
+    rows.mkdir()
+    stage.queue("q.jsonl", say("one"), say("two", waits=True))
+
+    async def scene() -> None:
+        await until(lambda: "job.succeeded" in stage.root.types())
+        rows.rmdir()
+        stage.go.set()
+
+    asyncio.run(stage.during(scene))
+    assert sorted(row["index"] for row in stage.rows("q.jsonl")) == [1, 2]
+
+
 # ---------------------------------------------------------------- one request
 
 
