@@ -33,7 +33,7 @@ from handlers.contract import HandlerError
 TURN = 256
 """Items that are admitted together."""
 
-WINDOW = 2048
+WINDOW = 1024
 """Items of a queue that are open at once: the others wait in the log, not in memory."""
 
 _REST = 1.0
