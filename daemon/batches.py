@@ -240,6 +240,7 @@ class Batches:
 
     async def _admit(self, job: Job, batch: Batch, feed: _Feed) -> None:
         """Make jobs of the next items; comes back when they are durable."""
+        await self._closing.room()
         if feed.source is None:
             feed.source, feed.shared, feed.stops = await self._opening.source(job, batch)
         stopping = self._is_stopping(job, batch, feed)
