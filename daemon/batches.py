@@ -33,7 +33,7 @@ from handlers.contract import HandlerError
 TURN = 256
 """Items that are admitted together."""
 
-WINDOW = 2048
+WINDOW = 1024
 """Items of a queue that are open at once: the others wait in the log, not in memory."""
 
 _REST = 1.0
@@ -240,6 +240,7 @@ class Batches:
 
     async def _admit(self, job: Job, batch: Batch, feed: _Feed) -> None:
         """Make jobs of the next items; comes back when they are durable."""
+        await self._closing.room()
         if feed.source is None:
             feed.source, feed.shared, feed.stops = await self._opening.source(job, batch)
         stopping = self._is_stopping(job, batch, feed)

@@ -60,6 +60,10 @@ class Closing:
         if batch is not None and batch.is_queue:
             self._rows.catch_up(job.name, job)
 
+    async def room(self) -> None:
+        """Wait until the rows of queues are not too far behind what has ended."""
+        await self._rows.room()
+
     async def command(self, job: Job, batch: Batch) -> EndBatch:
         """What ends a batch. The rows of a queue are in their file by then."""
         if batch.is_queue:

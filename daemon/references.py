@@ -14,6 +14,8 @@ from daemon.state import State
 from handlers.contract import Earlier, TaskRequest
 
 _SUFFIXES = (".json", ".jsonl")
+_NESTED = (BaseModel, Mapping, list, tuple)
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _TAKES_IN = JobAccepted | ItemRejected | RequestMatched | RequestRejected
 
 
@@ -37,10 +39,11 @@ def _earlier(value: Any) -> Iterator[str]:
     """The requests whose artifacts are named, however deep."""
     if isinstance(value, Earlier):
         yield value.request
-    elif isinstance(value, BaseModel | Mapping | list | tuple):
+    elif isinstance(value, _NESTED):
         inner = value.__dict__ if isinstance(value, BaseModel) else value
         for one in inner.values() if isinstance(inner, Mapping) else inner:
-            yield from _earlier(one)
+            if type(one) not in _PLAIN:  # most are, and to look into each would cost much
+                yield from _earlier(one)
 
 
 def resolve(state: State, job: Job, reference: str) -> Target:

@@ -73,7 +73,7 @@ class Roster:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._embedded = embedded
+        self._embedded = {name: Service(provider) for name, provider in embedded.items()}
         self._adapters = adapters
         self._load = load
         self._clock = clock
@@ -200,7 +200,7 @@ class Roster:
 
     def _service(self, name: str) -> Service:
         known = self._now()
-        found = self._embedded_service(name) or known.services.get(name)
+        found = self._embedded.get(name) or known.services.get(name)
         if isinstance(found, Service):
             return found
         problem = found or known.configuration.problem
@@ -213,11 +213,8 @@ class Roster:
         )
 
     def _found(self, name: str) -> Service | None:
-        found = self._embedded_service(name) or self._now().services.get(name)
+        found = self._embedded.get(name) or self._now().services.get(name)
         return found if isinstance(found, Service) else None
-
-    def _embedded_service(self, name: str) -> Service | None:
-        return Service(self._embedded[name]) if name in self._embedded else None
 
     def _now(self) -> _Known:
         """What the configuration comes to now."""

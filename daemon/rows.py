@@ -6,10 +6,11 @@ the order of the events that they tell of, so the last one says after a crash fr
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-from collections.abc import Sequence
-from itertools import groupby, takewhile
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,12 @@ from daemon.results import row
 from daemon.state import State
 
 ROWS = ".result.jsonl"
+
+MOST = 4096
+"""Rows on their way to a file, beyond which no more items should be taken in."""
+
+_PIECE = 1024
+"""Rows that are added with one write."""
 
 _TAIL = 16 << 20
 """Bytes of the longest row that is found again at the end of a file."""
@@ -81,7 +88,12 @@ class Rows:
         self._state = state
         self._behind: dict[str, Catch] = {}
         """Queues whose file lacks rows, because they could not be written; the thread's."""
-        self._batcher: Batcher[Catch | Row | Flush, None] = Batcher("rows", self._work)
+        self._on_their_way = 0
+        self._newest: asyncio.Future[None] | None = None
+        """Done when all rows that are on their way have been written, or cannot be."""
+        self._batcher: Batcher[Catch | Row | Flush, None] = Batcher(
+            "rows", self._work, settled=self._settled
+        )
 
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
@@ -92,7 +104,8 @@ class Rows:
             queue = _queue_of(job.name) if job is not None else None
             if job is not None and job.batch is not None and queue is not None:
                 since = self._state.jobs[job.batch].first
-                self._batcher.put(Row(queue, job.batch, since, recorded))
+                self._newest = self._batcher.put(Row(queue, job.batch, since, recorded))
+                self._on_their_way += 1
 
     def catch_up(self, name: str, job: Job, *, only_if_gone: bool = False) -> None:
         """Add what the file of a queue lacks.
@@ -103,6 +116,14 @@ class Rows:
             only_if_gone: where there is a file, believe that it is whole.
         """
         self._batcher.put(Catch(name, job.id, job.first, self._state.sequence, only_if_gone))
+
+    async def room(self) -> None:
+        """Wait, where very many rows are on their way: memory holds what they tell of."""
+        if self._on_their_way > MOST and self._newest is not None:
+            await asyncio.wait([self._newest])
+
+    def _settled(self, items: Sequence[Catch | Row | Flush], _: Sequence[object]) -> None:
+        self._on_their_way -= sum(1 for item in items if isinstance(item, Row))
 
     async def flush(self, name: str) -> None:
         """Wait until all rows of a queue are in their file, and durable.
@@ -161,24 +182,27 @@ class Rows:
             return False
         return True
 
-    def _add(self, descriptor: int, endings: Sequence[Recorded]) -> None:
-        """Add rows with one write: whoever tails the file sees whole lines."""
-        data = b"".join(to_json(row(ending, self._log.get)) + b"\n" for ending in endings)
-        place = os.fstat(descriptor).st_size
-        try:
-            write_all(descriptor, data)
-        except OSError:
-            os.ftruncate(descriptor, place)  # no half line
-            raise
+    def _add(self, descriptor: int, endings: Iterable[Recorded]) -> None:
+        """Add rows, many with one write: whoever tails the file sees whole lines."""
+        left = iter(endings)
+        while piece := list(islice(left, _PIECE)):
+            data = b"".join(to_json(row(ending, self._log.get)) + b"\n" for ending in piece)
+            place = os.fstat(descriptor).st_size
+            try:
+                write_all(descriptor, data)
+            except OSError:
+                os.ftruncate(descriptor, place)  # no half line
+                raise
 
-    def _missing(self, descriptor: int, wanted: Catch) -> list[Recorded]:
-        """The endings of a queue's items that its file does not tell of."""
+    def _missing(self, descriptor: int, wanted: Catch) -> Iterator[Recorded]:
+        """The endings of a queue's items that its file does not tell of; there may be very
+        many."""
         last = _last_row(descriptor)
         if last is None:
             os.ftruncate(descriptor, 0)
         after = max(last or 0, wanted.since)
         behind = takewhile(lambda one: one.sequence <= wanted.until, self._log.read(after))
-        return [one for one in behind if self._is_of(one, wanted)]
+        return (one for one in behind if self._is_of(one, wanted))
 
     def _is_of(self, recorded: Recorded, wanted: Catch) -> bool:
         event = recorded.event

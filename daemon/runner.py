@@ -136,13 +136,12 @@ class Runner:
         """The open jobs, where all of them wait for a time that was chosen for their start, for the
         end of a pause, for a budget, or for others that do; None while there is something else to
         do."""
+        if self._tasks or self._dependencies.busy:
+            return None
         now = self._with.clock.stamp()
         jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
         jobs = [job for job in jobs if not job.is_batch]  # of those their items tell
-        busy = self._tasks or self._dependencies.busy
-        if busy or not all(self._schedule.is_held(job.id, now) for job in jobs):
-            return None
-        return jobs
+        return jobs if all(self._schedule.is_held(job.id, now) for job in jobs) else None
 
     def is_running(self, job_id: str) -> bool:
         """Whether a job has begun, although the log may not say so yet."""

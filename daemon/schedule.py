@@ -220,10 +220,10 @@ class Schedule:
 
     def remove(self, job_id: str) -> None:
         """Forget a job that ended, wherever it is, and let the next of its name go."""
-        job = self._jobs.pop(job_id, None)
         self._needing.discard(job_id)
+        self.take(job_id)
+        job = self._jobs.pop(job_id, None)
         if job is not None:
-            self._move(job, None)
             self._hand_on(job)
 
     def pause(self, providers: frozenset[str | None]) -> None:
@@ -333,14 +333,17 @@ class Schedule:
         lane = self._lanes[provider]
         running = lane.counts["running"]
         kept = provider in self._paused or provider in self._held
-        limit = self._lane_limit
-        most = limit if isinstance(limit, int) else limit(provider)
-        if lane.counts["waiting"] and running < most and not kept:
+        if lane.counts["waiting"] and not kept and running < self._most(provider):
             self._ready.put(provider, (running, self._jobs[lane.first()].first))
             return
         self._ready.drop(provider)
         if not any(lane.counts.values()):
             del self._lanes[provider]
+
+    def _most(self, provider: str) -> int:
+        """How many jobs may run at once for a provider."""
+        limit = self._lane_limit
+        return limit if isinstance(limit, int) else limit(provider)
 
 
 def _folder(job: Job) -> str:

@@ -72,17 +72,18 @@ class QueueSource:
         self._at_hand: tuple[int, list[tuple[int, bytes]]] | None = None
 
     def take(self, batch: Batch, most: int) -> Sequence[Wanted]:
+        found: list[Wanted] = []
         first = 0  # the number of items before a chunk
         for number, chunk in enumerate(batch.chunks):
-            if batch.admitted < first + chunk.lines:
+            begin, left = batch.admitted + len(found) - first, most - len(found)
+            if left and 0 <= begin < chunk.lines:
                 lines = self._lines(batch, number)
-                begin = batch.admitted - first
-                return [
+                found += [
                     self._wanted(first + at + 1, *lines[at])
-                    for at in range(begin, min(begin + most, len(lines)))
+                    for at in range(begin, min(begin + left, len(lines)))
                 ]
             first += chunk.lines
-        return ()
+        return found
 
     def _lines(self, batch: Batch, number: int) -> list[tuple[int, bytes]]:
         if self._at_hand is None or self._at_hand[0] != number:

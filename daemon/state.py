@@ -336,7 +336,9 @@ class State:
         return drops.get(key)
 
     def names_of(self, job: Job) -> list[str]:
-        """The names whose newest drop this job answers."""
+        """The names whose newest drop this job answers; an item answers none."""
+        if job.batch is not None:
+            return []
         names = [job.name, *job.matched]
         return [
             name

@@ -15,10 +15,12 @@ from pathlib import Path
 from rich.console import Console
 
 from tests.bench import (
+    batch,
     flood,
     growth,
     idle,
     latency,
+    lines,
     pictures,
     polling,
     reading,
@@ -37,9 +39,11 @@ PARTS: Mapping[str, Callable[[Place, Scale], Sequence[Row]]] = {
     "flood": flood.measure,
     "starting": starting.measure,
     "idle": idle.measure,
+    "lines": lines.measure,
     "pictures": pictures.measure,
     "polling": polling.measure,
     "reading": reading.measure,
+    "batch": batch.measure,
 }
 
 

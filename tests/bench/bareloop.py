@@ -11,6 +11,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from tests.bench.dropping import Inbox
@@ -40,6 +41,27 @@ def answer(inbox: Inbox, count: int, *, told: bool = False) -> float:
         count -= len(batch)
     os.close(log)
     return began
+
+
+def answer_lines(inbox: Inbox, queue: str, rows: str) -> float:
+    """Answer each line of a queue with a row; the seconds that it took.
+
+    Args:
+        inbox: where it lies.
+        queue: its file.
+        rows: the file for the rows.
+    """
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    log = os.open(f"{inbox.root}/log.jsonl", flags, 0o644)
+    answers = os.open(f"{inbox.folder}/{rows}", flags, 0o644)
+    began = time.time()
+    with open(f"{inbox.folder}/{queue}", "rb") as file:
+        numbered = enumerate(map(json.loads, file), start=1)
+        while batch := [(f"{queue}#{number}", item) for number, item in islice(numbered, BATCH)]:
+            _log_two(log, batch)
+            _append(answers, [_encode(_result(name, item)) for name, item in batch])
+            _append(log, [_event("emitted", name, {"file": rows}) for name, _ in batch])
+    return time.time() - began
 
 
 def _listed(inbox: Inbox) -> Iterator[Sequence[str]]:
@@ -73,14 +95,23 @@ def _is_request(name: str) -> bool:
 
 def _answer(inbox: Inbox, log: int, batch: Sequence[str]) -> None:
     requests = [(name, _read(f"{inbox.folder}/{name}")) for name in batch]
+    _log_two(log, requests)
+    for name, request in requests:
+        _put(inbox, name, _result(name, request))
+    _append(log, [_event("emitted", name, {"file": name}) for name in batch])
+
+
+def _log_two(log: int, requests: Sequence[tuple[str, Any]]) -> None:
+    """Log that requests were accepted, and then that they ended; each time the log is synced."""
     _append(log, [_event("accepted", name, request) for name, request in requests])
     os.fdatasync(log)
     ended = [("started", {"attempt": 1}), ("succeeded", {"artifacts": [], "error": None})]
-    _append(log, [_event(kind, name, data) for name in batch for kind, data in ended])
+    _append(log, [_event(kind, name, data) for name, _ in requests for kind, data in ended])
     os.fdatasync(log)
-    for name, request in requests:
-        _put(inbox, name, {"status": "succeeded", "request": name, "task": request["task"]})
-    _append(log, [_event("emitted", name, {"file": name}) for name in batch])
+
+
+def _result(name: str, request: Any) -> Any:
+    return {"status": "succeeded", "request": name, "task": request["task"]}
 
 
 def _read(path: str) -> Any:

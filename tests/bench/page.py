@@ -38,6 +38,7 @@ def page(rows: Sequence[Row], machine: Machine, scale: Scale) -> str:
         date=f"{datetime.now(UTC):%d %B %Y}",
         warnings="".join(f"\n**{warning}**\n" for warning in machine.warnings()),
         rounds=scale.rounds,
+        by_process=scale.by_process,
         table="\n".join(f"| {' | '.join(line)} |" for line in lines),
         durable=_durable(rows),
         picture=PICTURE,
@@ -75,13 +76,15 @@ Where there are rounds ({rounds} of them, taking turns), the figures are medians
 
 | | |
 |---|---|
-| **bare loop** | one Python process that lists, reads, parses, appends four lines a job to a log and renames the answer in; it checks nothing, chains nothing and survives nothing |
+| **bare loop** | one Python process that lists, reads, parses, appends four lines a job to a log and renames the answer in; it checks nothing, chains nothing and survives nothing; of a queue it reads one line after the other, and appends a row for each instead |
 | **huey** | the fastest durable queue of ten that were measured in Python: SQLite with a write-ahead log and `synchronous=FULL`, tasks that do nothing, one worker that looks every millisecond |
 | **bare poll loop** | one Python process with one httpx client and a task for each address, which looks at the status word in each answer and keeps nothing |
 | **loop over pixels** | the old skill's way: one pixel after the other in Python, each with the window around it; measured on a small piece, and counted up by pixels |
+| **a process for each item** | the old skill's way: one Python process after the other, each of which imports httpx, posts and writes the picture down; measured with {by_process} of them, and counted up |
 | **plain read and parse** | a process that parses every line of the same log as JSON, and forgets it |
 
-The requests are dry runs of `generate_image`, but for those of the last five rows: everything is checked, logged and answered, and nobody is called.
+The requests and the lines of the queue are dry runs of `generate_image`: everything is checked, logged and answered, and nobody is called.
+The rows behind those of the queue say themselves what they are of.
 
 ## The figures
 
@@ -89,6 +92,7 @@ The requests are dry runs of `generate_image`, but for those of the last five ro
 
 Requests that lie there are counted from the daemon's own `daemon.started` event to the last result, those that are dropped meanwhile from the first rename to the last result.
 The ratio of polling is that of the processor time for one poll; the provider is a small server on the same machine that is never done.
+The lines of a queue are counted from its rename to the summary that has all of them, the items of a batch from its rename to its result.
 Starting is counted from the start of the process until it serves, less the same for an empty root, which is Python's own start.
 
 ## What is on the disk, and when

@@ -48,6 +48,12 @@ class Scale:
     """Seconds between two polls of each."""
     polled: float = 30.0
     """Seconds for which their polls are measured."""
+    lines: int = 100_000
+    """Of one queue."""
+    items: int = 200
+    """Of one batch."""
+    by_process: int = 20
+    """Those of them that are measured with a process for each."""
 
 
 QUICK = Scale(
@@ -67,6 +73,9 @@ QUICK = Scale(
     waiting=60,
     pace=1.0,
     polled=4.0,
+    lines=600,
+    items=8,
+    by_process=2,
 )
 """Enough to see that all of it works; its figures say nothing."""
 

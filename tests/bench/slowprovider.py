@@ -1,6 +1,9 @@
-"""A provider that takes every call and is never done: a small asyncio server in a process of its own.
+"""A slow provider: a small asyncio server in a process of its own.
 
-python -m tests.bench.slowprovider    prints its port, and serves until it is ended
+It takes every call and is never done with it; or it takes some seconds for each, and answers with
+a picture.
+
+python -m tests.bench.slowprovider [SECONDS]    prints its port, and serves until it is ended
 """
 
 from __future__ import annotations
@@ -20,6 +23,8 @@ from tests.support import REPOSITORY, environment
 
 JOBS = "/v1/images/jobs"
 COUNT = "/count"
+_PICTURE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8BQDwAEhQGAhKmMIQAAAABJRU5ErkJggg=="
+"""One pixel, as PNG."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,14 @@ class SlowProvider:
 
 
 @contextmanager
-def slow_provider() -> Iterator[SlowProvider]:
-    """One that serves for as long as the block."""
+def slow_provider(seconds: float | None = None) -> Iterator[SlowProvider]:
+    """One that serves for as long as the block.
+
+    Args:
+        seconds: how long it takes for each call; if left out, it is never done.
+    """
     command = [sys.executable, "-m", "tests.bench.slowprovider"]
+    command += [f"{seconds}"] if seconds is not None else []
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, cwd=REPOSITORY, env=environment(), text=True
     )
@@ -58,7 +68,8 @@ def slow_provider() -> Iterator[SlowProvider]:
 
 
 class _Server:
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None) -> None:
+        self._seconds = seconds
         self._taken = self._polls = 0
 
     async def serve(self) -> None:
@@ -73,6 +84,8 @@ class _Server:
                 method, path, _ = head.split(" ", 2)
                 _, named, rest = head.partition("content-length:")
                 await reader.readexactly(int(rest.split("\r\n", 1)[0]) if named else 0)
+                if method == "post" and self._seconds is not None:
+                    await asyncio.sleep(self._seconds)
                 body = json.dumps(self._answer(method, path)).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -86,10 +99,12 @@ class _Server:
             return self._polls
         if method == "post":
             self._taken += 1
+            if self._seconds is not None:
+                return {"data": [{"b64_json": _PICTURE}]}
             return {"id": self._taken, "status": "queued", "poll_url": f"{JOBS}/{self._taken}"}
         self._polls += 1
         return {"id": path.rpartition("/")[2], "status": "in_progress", "progress": 40}
 
 
 if __name__ == "__main__":
-    asyncio.run(_Server().serve())
+    asyncio.run(_Server(float(sys.argv[1]) if sys.argv[1:] else None).serve())

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,9 @@ import pytest
 
 import handlers.generate_batch_media
 from daemon import batches
+from daemon import rows as writing
 from daemon.app import App
+from daemon.events import Recorded
 from daemon.inbox import CONTROLS
 from daemon.plugins import Plugins
 from daemon.settings import load_settings
@@ -458,6 +461,35 @@ def test_a_queue_has_no_more_items_open_than_memory_should_hold(
     assert sorted(map(int, stage.said)) == list(range(100))
 
 
+def test_a_queue_waits_where_its_rows_cannot_be_written_as_fast(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name, value in (
+        (batches, "WINDOW", 10),
+        (batches, "TURN", 5),
+        (writing, "MOST", 5),
+    ):
+        monkeypatch.setattr(module, name, value)
+    disk, add = threading.Event(), writing.Rows._add
+
+    def slowly(self: writing.Rows, descriptor: int, endings: Iterable[Recorded]) -> None:
+        disk.wait(20)
+        add(self, descriptor, endings)
+
+    monkeypatch.setattr(writing.Rows, "_add", slowly)
+    stage = Stage(tmp_path)
+    stage.queue("q.jsonl", *(say(str(number)) for number in range(100)))
+
+    async def scene() -> None:
+        await until(lambda: len(stage.said) >= 6)
+        await asyncio.sleep(0.05)
+        assert stage.root.types().count("job.accepted") <= 1 + 5 + 10 + 5
+        disk.set()
+
+    asyncio.run(stage.during(scene))
+    assert sorted(row["index"] for row in stage.rows("q.jsonl")) == list(range(1, 101))
+
+
 def test_cancelling_a_queue_ends_what_it_holds_and_later_lines_run(stage: Stage) -> None:
     stage.queue("q.jsonl", *(say(str(number), waits=True) for number in range(30)))
 
@@ -501,15 +533,17 @@ def test_half_a_row_that_a_crash_left_is_cut_off(stage: Stage) -> None:
 
 
 def test_rows_that_were_taken_away_while_the_daemon_was_down_are_written_again(
-    stage: Stage,
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stage.queue("q.jsonl", say("one"), say("two"))
+    monkeypatch.setattr(writing, "_PIECE", 2)
+    stage.queue("q.jsonl", *map(say, ("one", "two", "three", "four", "five")))
     stage.drain()
     before = stage.rows("q.jsonl")
     (stage.root.inbox / "q.jsonl.result.jsonl").unlink()
     (stage.root.inbox / "q.jsonl.result.json").unlink()
     stage.drain()
     assert stage.rows("q.jsonl") == before
+    assert len(before) == 5
 
 
 @pytest.mark.parametrize("kind", ["link", "second name"])
