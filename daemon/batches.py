@@ -177,8 +177,8 @@ class Batches:
         if feed.behind:
             return False
         if batch is None:
-            await self._open(job)
-        elif job.status == "waiting":
+            return await self._open(job)
+        if job.status == "waiting":
             await self._run_again(job, batch)
         elif not feed.swept and self._is_stopping(job, batch, feed):
             await self._cancel_items(job, feed)
@@ -198,11 +198,18 @@ class Batches:
 
     # ------------------------------------------------------------ opening
 
-    async def _open(self, job: Job) -> None:
-        """Find out what a batch is made of; where that fails, so does the batch."""
+    async def _open(self, job: Job) -> bool:
+        """Find out what a batch is made of; where that fails, so does the batch. A queue that a
+        crash left without its lines is for `Queues` to read again.
+
+        Returns:
+            Whether there was something to do.
+        """
         if job.cancelling:
             await self._apply(EndCancelled(job.id, Run()))
-            return
+            return True
+        if job.is_queue:
+            return False
         try:
             opened = await self._opening.event(job)
         except BadRequest as error:
@@ -214,6 +221,7 @@ class Batches:
                 await self._log.append(job.id, job.version, [opened], subject=job.name)
             finally:
                 self._opening.let_go(opened)
+        return True
 
     # ------------------------------------------------------------ admitting
 

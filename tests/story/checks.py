@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from daemon.client import rebuild
-from daemon.reading import Reading, load
 from daemon.events import BatchEnded, BatchOpened, ItemRejected, JobEnded, QueueExtended
+from daemon.reading import Reading, load
 from daemon.results import build, render, result_parts, row
 from daemon.rows import rows_parts
 from daemon.settings import load_settings
@@ -91,7 +91,8 @@ def check_batches(root: Path, state: Any, events: list[Any]) -> None:
         lines = sum(one.lines for one in own if isinstance(one, QueueExtended))
         opened = sum(one.count for one in own if isinstance(one, BatchOpened))
         items = state.items(job.id)
-        assert [item.item for item in items] == list(range(1, lines + opened + 1))
+        numbers = [item.item for item in items]
+        assert numbers == list(range(1, lines + opened + 1)), (job.name, numbers, own)
         assert sum(getattr(one.event, "batch", None) == job.id for one in events) == len(items)
         last = own[-1]
         assert isinstance(last, BatchEnded)
