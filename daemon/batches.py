@@ -185,7 +185,7 @@ class Batches:
         elif batch.admitted < batch.total and self._has_room(batch, feed):
             await self._admit(job, batch, feed)
         elif batch.is_done:
-            await self._apply(await self._closing.command(job, batch))
+            await self._end(job, batch)
         else:
             return False
         return True
@@ -323,7 +323,13 @@ class Batches:
         items = [item for item in self._state.items(job.id) if item.status != "rejected"]
         again = [item for item in items if item.status != "succeeded"] or items
         if not await self._decide_all([Retry(item.id, job.retry_key or "") for item in again]):
-            await self._apply(await self._closing.command(job, batch))
+            await self._end(job, batch)
+
+    async def _end(self, job: Job, batch: Batch) -> None:
+        """End a batch, unless it went on while its rows were written or its sheet was drawn."""
+        command = await self._closing.command(job, batch)
+        if self._state.jobs[job.id] == job and self._state.batches.get(job.id) == batch:
+            await self._apply(command)
 
     async def _decide_all(self, commands: Sequence[JobCommand]) -> bool:
         """Append what some commands come to, all together; whether that was anything."""
