@@ -186,15 +186,15 @@ class Batches:
         if feed.behind:
             return False
         if batch is None:
-            await self._open(job)
-        elif job.status == "waiting" and await self._run_again(job):
-            pass
-        elif not feed.swept and self._is_stopping(job, batch, feed):
+            return await self._open(job)
+        if job.status == "waiting" and await self._run_again(job):
+            return True
+        if not feed.swept and self._is_stopping(job, batch, feed):
             await self._cancel_items(job, feed)
         elif batch.admitted < batch.total and self._has_room(batch, feed):
             await self._admit(job, batch, feed)
         elif batch.is_done:
-            await self._apply(await self._closing.command(job, batch))
+            await self._end(job, batch)
         else:
             return False
         return True
@@ -207,11 +207,18 @@ class Batches:
 
     # ------------------------------------------------------------ opening
 
-    async def _open(self, job: Job) -> None:
-        """Find out what a batch is made of; where that fails, so does the batch."""
+    async def _open(self, job: Job) -> bool:
+        """Find out what a batch is made of; where that fails, so does the batch. A queue that a
+        crash left without its lines is for `Queues` to read again.
+
+        Returns:
+            Whether there was something to do.
+        """
         if job.cancelling:
             await self._apply(EndCancelled(job.id, Run()))
-            return
+            return True
+        if job.is_queue:
+            return False
         try:
             opened = await self._opening.event(job)
         except BadRequest as error:
@@ -223,6 +230,7 @@ class Batches:
                 await self._log.append(job.id, job.version, [opened], subject=job.name)
             finally:
                 self._opening.let_go(opened)
+        return True
 
     # ------------------------------------------------------------ admitting
 
@@ -332,6 +340,12 @@ class Batches:
         bad = [item for item in items if item.status != "succeeded"]
         again = [item for item in bad or items if item.status != "rejected"]
         return await self._decide_all([Retry(item.id, job.retry_key or "") for item in again])
+
+    async def _end(self, job: Job, batch: Batch) -> None:
+        """End a batch, unless it went on while its rows were written or its sheet was drawn."""
+        command = await self._closing.command(job, batch)
+        if self._state.jobs[job.id] == job and self._state.batches.get(job.id) == batch:
+            await self._apply(command)
 
     async def _decide_all(self, commands: Sequence[JobCommand]) -> bool:
         """Append what some commands come to, all together; whether that was anything."""

@@ -23,12 +23,11 @@ from daemon.errors import LogError, LogFull
 from daemon.eventlog import Append, EventLog
 from daemon.files import Signature
 from daemon.inbox import CONTROLS
-from daemon.jobs import parent_of
+from daemon.jobs import QUEUE, parent_of
 from daemon.looking import Bad, Busy, Gone, Good, Look, Looker, unreadable
 from daemon.lookout import Lookout
 from daemon.pauses import Pauses
 from daemon.publisher import Publisher
-from daemon.queuefiles import QUEUE
 from daemon.queues import Queues
 from daemon.recall import Recall
 from daemon.results import without_result
@@ -141,6 +140,7 @@ class Intake:
         """Watch first, then scan, so that nothing falls between; and so on for ever."""
         try:
             await self.lookout.start()
+            self.lookout.backlog.put_first(self._queues.unread())
             while True:
                 await self._turn()
                 if not self.lookout.backlog or self._disk.paused:

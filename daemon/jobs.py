@@ -52,6 +52,8 @@ Status = Literal[
 ENDED: frozenset[Status] = frozenset({"succeeded", "partial", "failed", "cancelled", "rejected"})
 BATCH = "generate_batch_media"
 """The task of a job whose items are jobs of their own."""
+QUEUE = ".jsonl"
+"""How the name of a queue ends."""
 
 _ENDS: Mapping[type[Event], Status] = {
     JobSucceeded: "succeeded",
@@ -134,6 +136,11 @@ class Job(NamedTuple):
     def is_batch(self) -> bool:
         """Whether its items are jobs of their own, and it does nothing itself."""
         return self.task == BATCH
+
+    @property
+    def is_queue(self) -> bool:
+        """Whether it is a batch whose items are the lines of a file that may grow."""
+        return self.is_batch and self.name.endswith(QUEUE)
 
 
 def item_name(batch: str, number: int) -> str:

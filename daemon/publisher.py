@@ -21,7 +21,7 @@ from daemon.events import (
     RequestRejected,
     ResultEmitted,
 )
-from daemon.queuefiles import QUEUE
+from daemon.jobs import QUEUE
 from daemon.results import Emitted, Put, Remove, ResultFolder
 from daemon.rows import Rows
 from daemon.state import State

@@ -20,8 +20,6 @@ from daemon.errors import BadRequest
 from daemon.files import Signature, open_at, signature_of
 from daemon.strictjson import WHITE, parse_json
 
-QUEUE = ".jsonl"
-
 PIECE = 4 << 20
 """Bytes of lines that are taken together, or a little more."""
 

@@ -7,6 +7,7 @@ Here its file is read, and what it holds beyond what was taken before is written
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from typing import Literal, NamedTuple
@@ -26,6 +27,10 @@ from daemon.state import State
 
 SHORT = 2 << 10
 """Bytes of lines that stand in the event itself."""
+
+
+_NOTHING = Piece(b"", 0, 0, 0, 0, hashlib.sha256().hexdigest(), whole=None)
+"""Of a queue that went before any of its lines was durable."""
 
 
 class Read(NamedTuple):
@@ -84,6 +89,21 @@ class Queues:
         job = self._job(name)
         if job is not None and job.cancelling and not job.ended:
             return Read("later")
+        read = await self._look(name, job, settled=settled)
+        if read.state in ("gone", "bad") and job is not None and self._has_nothing(job):
+            await self._extend(name, _NOTHING)
+        return read
+
+    def unread(self) -> list[str]:
+        """Queues that a crash left accepted, with none of their lines in the log: look at them,
+        whether their files are still there or not."""
+        jobs = [self._state.jobs[job_id] for job_id in self._state.open_jobs]
+        return [job.name for job in jobs if job.is_queue and self._has_nothing(job)]
+
+    def _has_nothing(self, job: Job) -> bool:
+        return not job.ended and self._state.batches.get(job.id) is None
+
+    async def _look(self, name: str, job: Job | None, *, settled: bool) -> Read:
         batch = self._state.batches.get(job.id) if job is not None else None
         try:
             file = await asyncio.to_thread(self._open, name, self._taken(batch), settled)

@@ -21,8 +21,7 @@ from daemon.batching import Batcher
 from daemon.eventlog import EventLog
 from daemon.events import ItemRejected, JobAccepted, JobEnded, Recorded
 from daemon.files import append_beneath, fitted, status_beneath, text_to_name, write_all
-from daemon.jobs import Job, parent_of
-from daemon.queuefiles import QUEUE
+from daemon.jobs import QUEUE, Job, parent_of
 from daemon.results import row
 from daemon.state import State
 

@@ -290,6 +290,7 @@ class Bench:
         clock: FrozenClock | None = None,
         configuration: Configuration | None = None,
         adapters: Mapping[str, Adapter] | None = None,
+        kind: type[MemoryEventLog] = MemoryEventLog,
         **settings: Any,
     ) -> None:
         self.settings = Settings(root=folder, free_floor=0, **settings)
@@ -299,7 +300,7 @@ class Bench:
             needed.mkdir(parents=True, exist_ok=True)
         self.state = State()
         self.clock = clock or FrozenClock()
-        self.log = MemoryEventLog(self.clock, self.state.apply, lines)
+        self.log = kind(self.clock, self.state.apply, lines)
         self.log.subscribe(lambda batch: [self.state.apply(recorded) for recorded in batch])
         self.blobs = BlobStore(self.settings.blobs, folder / "staging", self.state.needs)
         self.disk = Disk([folder], 0, folder / "reserve", self.log, paused=False, resumed=_nothing)
@@ -338,8 +339,10 @@ class Bench:
             stopping=asyncio.Event(),
         )
 
-    async def accept(self, name: str = "a.json", **request: Any) -> str:
-        """Put a job in the log; returns its id."""
+    async def accept(
+        self, name: str = "a.json", *, batch: str | None = None, item: int = 0, **request: Any
+    ) -> str:
+        """Put a job in the log, maybe one that is an item of a batch; returns its id."""
         request = {"prompt": "x", "provider": "scripted", **request}
         job_id = self.clock.new_id()
         validated = self.door.validate(request)
@@ -352,6 +355,8 @@ class Bench:
             not_before=start_of(envelope, self.clock.stamp()),
             deadline=deadline_of(envelope, self.clock.now()),
             after=references_of(envelope, validated.fields),
+            batch=batch,
+            item=item,
         )
         await self.log.append(job_id, 0, [event], subject=name)
         return job_id

@@ -532,6 +532,45 @@ def test_half_a_row_that_a_crash_left_is_cut_off(stage: Stage) -> None:
     assert [row["index"] for row in stage.rows("q.jsonl")] == [1, 2]
 
 
+def cut_off_behind_acceptance(stage: Stage) -> None:
+    """As a crash leaves it that tears a write: a queue is accepted, and none of its lines are."""
+    (segment,) = (stage.root.path / "events").glob("0*.jsonl")
+    lines = segment.read_bytes().splitlines(keepends=True)
+    accepted = next(n for n, line in enumerate(lines) if b"darkroom.job.accepted.v1" in line)
+    segment.write_bytes(b"".join(lines[: accepted + 1]))
+    for path in [*stage.root.inbox.glob("*.result.*"), *stage.root.path.glob(".darkroom/index*")]:
+        path.unlink()
+
+
+def test_a_queue_that_a_crash_left_accepted_without_its_lines_is_read_again(stage: Stage) -> None:
+    stage.queue("q.jsonl", say("one"), say("two"))
+    stage.drain()
+    cut_off_behind_acceptance(stage)
+    assert stage.drain() == 0
+    assert stage.said == ["one", "two"]
+    assert stage.result("q.jsonl")["ok"]
+    assert stage.root.types().count("batch.ended") == 1
+
+
+def test_one_whose_file_is_gone_as_well_ends_and_says_that_it_was_empty(stage: Stage) -> None:
+    stage.queue("q.jsonl", say("one"), say("two"))
+    stage.drain()
+    cut_off_behind_acceptance(stage)
+    (stage.root.inbox / "q.jsonl").unlink()
+    assert stage.drain() == 0
+    assert stage.said == []
+    assert stage.result("q.jsonl")["warnings"] == ["there was no item in it"]
+
+
+def test_one_that_is_cancelled_then_ends_as_well(stage: Stage) -> None:
+    stage.queue("q.jsonl", say("one"))
+    stage.drain()
+    cut_off_behind_acceptance(stage)
+    (stage.root.inbox / "q.jsonl").rename(stage.root.inbox / "q.jsonl.cancel")
+    assert stage.drain() == 0
+    assert stage.said == []
+
+
 def test_rows_that_were_taken_away_while_the_daemon_was_down_are_written_again(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from daemon.budgets import Budget, Money
 from daemon.entries import Configuration
-from daemon.events import BudgetFreed, BudgetReached
+from daemon.events import BatchOpened, BudgetFreed, BudgetReached, Event
+from daemon.jobs import BATCH
 from daemon.prices import Price, Prices
 from daemon.runner import Runner
 from daemon.testing import answer_with, fail_with, tiny_image
 from handlers.contract import Call, Handler, HandlerError
 from handlers.generate_image import Request
-from tests.builders import Bench, scripted
+from tests.builders import Bench, accepted, scripted
 from tests.daemon.test_runner import ended, run, running, until
 
 ONE = Prices("USD", {"scripted": Price(call=Decimal(1))})
@@ -52,6 +53,13 @@ class Office:
 
     async def accept(self, count: int) -> list[str]:
         return [await self.bench.accept(f"{number}.json") for number in range(count)]
+
+    async def batch(self, count: int) -> str:
+        """Put a batch in the log whose items come later; its id."""
+        job_id = self.bench.clock.new_id()
+        events: list[Event] = [accepted("b", task=BATCH, provider=""), BatchOpened(count)]
+        await self.bench.log.append(job_id, 0, events, subject="b.json")
+        return job_id
 
     async def held(self, runner: Runner, *jobs: str) -> None:
         """Until all that is open waits for a budget."""
@@ -144,18 +152,14 @@ def test_a_call_of_unknown_cost_is_held_where_the_settings_say_so_until_it_has_a
     run(main())
 
 
-def test_the_budget_of_a_batch_holds_that_batch_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def account_of(job: Any) -> str | None:
-        return job.name.split("/")[0] if "/" in job.name else None
-
-    monkeypatch.setattr("daemon.treasury.account_of", account_of)
-    monkeypatch.setattr("daemon.state.account_of", account_of)
-
+def test_the_budget_of_a_batch_holds_that_batch_alone(tmp_path: Path) -> None:
     async def main() -> None:
         office = Office(tmp_path, batch=1)
-        mine = [await office.bench.accept(f"B/{number}.json") for number in range(9)]
+        batch = await office.batch(9)
+        mine = [
+            await office.bench.accept(f"b.json#{number}", batch=batch, item=number)
+            for number in range(1, 10)
+        ]
         others = await office.accept(2)
         async with running(office.bench) as runner:
             await ended(office.bench, *others)
@@ -165,7 +169,7 @@ def test_the_budget_of_a_batch_holds_that_batch_alone(
             office.set()
             runner.wake()
             await ended(office.bench, *mine)
-        assert office.said() == ["batch B", "batch B: the budget was taken away"]
+        assert office.said() == [f"batch {batch}", f"batch {batch}: the budget was taken away"]
 
     run(main())
 

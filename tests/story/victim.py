@@ -30,6 +30,7 @@ import daemon.controls
 import daemon.files
 import daemon.gallery
 import daemon.results
+import daemon.rows
 import daemon.segments
 import handlers.media.decoding
 import handlers.media.rendering  # noqa: F401  imported before the fork, to save the time after it
@@ -86,18 +87,18 @@ class Boundaries:
 
         setattr(where, name, wrapped)
 
-    def inside_log_writes(self) -> None:
-        """Die with half of a batch written: a torn tail."""
-        real = daemon.segments.write_all
+    def inside_writes(self, where: Any, name: str, then: str) -> None:
+        """Die with half of what is appended to a file written: a torn tail."""
+        real = where.write_all
 
         def torn(file: int, data: bytes) -> None:
             half = len(data) // 2
             real(file, data[:half])
-            self.pass_by("inside a write to the log")
+            self.pass_by(f"inside a write to {name}")
             real(file, data[half:])
-            self.pass_by("before the log's fsync")
+            self.pass_by(then)
 
-        daemon.segments.write_all = torn
+        where.write_all = torn
 
 
 # ---------------------------------------------------------------- who does the work
@@ -197,7 +198,9 @@ def begin(root: Path, kill_at: int, only: str = "") -> Boundaries:
     configure_logs("info")
     boundaries = Boundaries(kill_at, root / "tally", only)
     boundaries.around(daemon.segments.Segments, "write")
-    boundaries.inside_log_writes()
+    boundaries.inside_writes(daemon.segments, "the log", "before the log's fsync")
+    boundaries.around(daemon.rows.Rows, "_do")
+    boundaries.inside_writes(daemon.rows, "a queue's rows", "after a queue's rows")
     boundaries.around(daemon.gallery, "publish")
     boundaries.around(daemon.results, "publish_at")
     boundaries.around(daemon.blobs, "write_durable")
