@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,8 @@ from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts
 from daemon.settings import Settings
 
-_LARGEST = 64 << 20
-"""Bytes of a result; what is larger is none of ours."""
+_LARGEST = 1 << 30
+"""Bytes of a result, which may be one of a large batch; what is larger is none of ours."""
 
 _PATIENCE = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two looks for an answer; the last one repeats."""
@@ -93,8 +94,8 @@ def drop(settings: Settings, data: bytes, name: str) -> Dropped:
         or name.startswith("/")
     ):
         raise UsageError(
-            f"{name!r} is no name for a request: it ends in .json, is not hidden, "
-            "and is no result's; choose one with --name"
+            f"{name!r} is no name for a request: it ends in .json or .jsonl, "
+            "is not hidden, and is no result's; choose one with --name"
         )
     dropped = Dropped(name, digest_of(data))
     parts = tuple(text_to_name(name).split("/"))
@@ -119,8 +120,19 @@ def _place(settings: Settings, data: bytes, parts: tuple[str, ...]) -> None:
         raise UsageError(f"{place}: {(error.strerror or '').lower()}") from None
 
 
-def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Answer:
+def wait_for(
+    settings: Settings,
+    dropped: Dropped,
+    timeout: float | None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Answer:
     """Wait until the answer to these very bytes is there.
+
+    Args:
+        settings: which root.
+        dropped: what is to be answered.
+        timeout: seconds to wait; None for ever.
+        meanwhile: called between two looks.
 
     Raises:
         UsageError: none came in time.
@@ -131,6 +143,7 @@ def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Ans
     while (answer := _answer(settings, dropped)) is None:
         if time.monotonic() >= ends:
             raise UsageError(f"no answer to {dropped.name} within {timeout:g} s; it goes on")
+        meanwhile()
         time.sleep(pause)
         pause = next(patience, pause)
     return answer
