@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
@@ -185,11 +185,11 @@ class Bar:
         self._drawn.stop()
 
 
-def table(batches: Mapping[str, tuple[str, Tally, Pace]]) -> Table:
+def table(batches: Sequence[tuple[str, Tally, Pace]]) -> Table:
     """Bars of several batches, for `darkroom watch`.
 
     Args:
-        batches: by any key, the name of each, how far it is and how fast it goes.
+        batches: the name of each, how far it is and how fast it goes.
     """
     from rich.progress_bar import ProgressBar
     from rich.table import Table
@@ -197,7 +197,7 @@ def table(batches: Mapping[str, tuple[str, Tally, Pace]]) -> Table:
     drawn = Table("batch", box=None, header_style="bold", expand=True)
     drawn.add_column("", ratio=1)
     drawn.add_column("done", no_wrap=True)
-    for name, tally, pace in batches.values():
+    for name, tally, pace in batches:
         bar = ProgressBar(tally.total or 1, tally.done)
         drawn.add_row(plain(name), bar, words(tally, pace))
     return drawn
