@@ -125,7 +125,7 @@ class Lines:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._next = time.monotonic() + LINE
+        self._next = 0.0
         self._before: Tally | None = None
         self._latest: Tally | None = None
         self._last = ""

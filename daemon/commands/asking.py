@@ -84,7 +84,8 @@ def retry(request: Request, root: Root = None) -> None:
 
     A job that failed keeps what was paid for and answered, and asks for the
     rest. One that succeeded is asked anew, and its new pictures lie beside the
-    old ones. A request that was refused is judged again.
+    old ones. A request that was refused is judged again. Of a batch those
+    items are run again that did not succeed, or all of them if all did.
     """
     from daemon import client
 
@@ -92,7 +93,7 @@ def retry(request: Request, root: Root = None) -> None:
 
 
 def cancel(request: Request, root: Root = None) -> None:
-    """End a request's job, now.
+    """End a request's job, now; of a batch all that has not ended.
 
     A paid call that is under way may still be billed; the answer says so.
     """
