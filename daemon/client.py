@@ -21,7 +21,6 @@ from daemon.locks import RootLock, lock_holder
 from daemon.reading import load, look
 from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts
-from daemon.rowfiles import restore
 from daemon.settings import Settings
 from daemon.state import State
 
@@ -212,6 +211,8 @@ def rebuild(settings: Settings) -> str:
     Raises:
         RootBusy: a daemon serves the root, and would write them as well.
     """
+    from daemon.rowfiles import restore  # with all that writes; nobody else here needs it
+
     state, segments = load(settings)
     staging = settings.private / "staging"
     for folder in (staging, settings.inbox):

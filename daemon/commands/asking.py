@@ -56,7 +56,6 @@ def submit(
     """
     from daemon import client
     from daemon.errors import UsageError
-    from daemon.following import may_be_batch
 
     if timeout is not None and not wait:
         raise UsageError("--timeout goes with --wait")
@@ -68,6 +67,8 @@ def submit(
     if not wait:
         print(dropped.name)
         return
+    from daemon.following import may_be_batch
+
     if may_be_batch(dropped.name, data):
         from daemon.bars import shown
 
