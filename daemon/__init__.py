@@ -18,6 +18,12 @@
    `viewing`    says first what they are, of a clip with the help of a process apart (`probing`)
 9. `publisher`  an ended job: its result beside the request (`results`)
 
+A batch is a job whose items are jobs, which go this way from step 6 on. `batches` makes them:
+`opening` finds out what it is made of (`expansion`), `queues` takes in what is new in a queue
+(`queuefiles`), `sources` gives out its items, `items` judges them, `acceptance` makes jobs of them;
+`rows` tells of each as it ends, and `closing` of all in the end (`sheets` draws them). `batch` is
+what is known of one.
+
 `app` builds all of it. `cli` lists the commands, `commands/` has them; `doctor` looks after an
 installation.
 docs/architecture.md tells the whole story.

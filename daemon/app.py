@@ -1,6 +1,6 @@
 """The composition root: builds everything, and owns start and stop.
 
-Here alone handlers and providers are found, and here alone one part is handed to another.
+Here alone one part is handed to another; what comes of the package of handlers `plugins` finds.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import gc
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import PurePosixPath
 from typing import Any
 
 import structlog
@@ -28,86 +26,48 @@ from daemon.clock import Clock, SystemClock
 from daemon.closing import Closing
 from daemon.deadlines import left_over
 from daemon.disk import Disk
-from daemon.entries import load_configuration
 from daemon.errors import LogCorrupt, LogFailed
 from daemon.eventlog import EventLog, FileEventLog
 from daemon.events import DaemonStarted, DaemonStopped, Event, Recorded
 from daemon.exchange import Workbench
-from daemon.gallery import Describe, Gallery, Sign
+from daemon.gallery import Gallery
 from daemon.gates import Gates
 from daemon.housekeeping import clean_staging, make_folders, sweep
 from daemon.inputs import Inputs
 from daemon.intake import Intake
 from daemon.locks import RootLock
 from daemon.looking import Looker
-from daemon.net import Network
-from daemon.opening import Expansion, Opening
+from daemon.opening import Opening
 from daemon.pauses import Pauses
-from daemon.probing import ClipLimits, Prober
+from daemon.plugins import (
+    Plugins,
+    clip_sense_of,
+    decoder_of,
+    door_of,
+    expansion_of,
+    find_plugins,
+    network_of,
+    roster_of,
+    sheet_maker_of,
+    signer,
+)
 from daemon.process import calm_collector, leave_no_core, signals
 from daemon.publisher import Publisher
 from daemon.queues import Queues
 from daemon.recall import Recall
-from daemon.requests import Door
 from daemon.results import ResultFolder
-from daemon.roster import Roster
 from daemon.rows import Rows
 from daemon.runner import Runner
 from daemon.services import Services
 from daemon.settings import Settings
-from daemon.sheets import Cell, Draw, Sheets
+from daemon.sheets import Sheets
 from daemon.state import State
 from daemon.treasury import Treasury
-from daemon.viewing import ClipSense, Viewer
-from handlers.contract import Handler
-from handlers.wire import Adapter, Provider
+from daemon.viewing import Viewer
 
 EXIT_OK, EXIT_BROKEN, EXIT_OPEN, EXIT_LOG = 0, 1, 3, 5
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Plugins:
-    """Who does the work: handlers by task, embedded providers by name, adapters by api."""
-
-    handlers: Mapping[str, Handler]
-    providers: Mapping[str, Provider]
-    adapters: Mapping[str, Adapter] = field(default_factory=dict)
-
-
-def find_plugins() -> Plugins:
-    """Every handler, provider and adapter that is installed."""
-    from handlers import find_handlers
-    from handlers.providers import find_adapters, find_providers
-
-    return Plugins(find_handlers(), find_providers(), find_adapters())
-
-
-def roster_of(
-    settings: Settings,
-    plugins: Plugins,
-    clock: Clock | None = None,
-    environment: Mapping[str, str] | None = None,
-) -> Roster:
-    """Who answers calls on a root, by its settings and the user's configuration.
-
-    Args:
-        settings: the root's.
-        plugins: who is installed.
-        clock: the machine's own, if left out.
-        environment: `os.environ`, if left out.
-    """
-    environment = os.environ if environment is None else environment
-    load = partial(load_configuration, settings.root, environment)
-    return Roster(settings, plugins.providers, plugins.adapters, load, clock or SystemClock())
-
-
-def door_of(settings: Settings, handlers: Mapping[str, Handler]) -> Door:
-    """The door of a root."""
-    from daemon.expansion import filled
-
-    return Door(handlers, PurePosixPath(settings.root), PurePosixPath(settings.output), filled)
 
 
 class App:
@@ -207,7 +167,7 @@ class App:
             resumed=self._resumed,
         )
         gallery = Gallery(
-            settings.root, settings.output, media_staging, blobs, _decoder(settings), _signer()
+            settings.root, settings.output, media_staging, blobs, decoder_of(settings), signer()
         )
         sweep(state, log, blobs, gallery)
         services = self._services(log, blobs, disk, gallery)
@@ -223,14 +183,16 @@ class App:
         intake = Intake(
             settings, clock, log, state, looker, acceptor, queues, disk, publisher, recall, pauses
         )
-        expansion = _expansion(settings)
+        expansion = expansion_of(settings)
         opening = Opening(
             settings, clock, state, log, blobs, recall, services.inputs, acceptor, expansion
         )
-        sheets = Sheets(settings.root, log, gallery, services.workbench, _sheet_maker(settings))
+        sheets = Sheets(settings.root, log, gallery, services.workbench, sheet_maker_of(settings))
         closing = Closing(state, recall, rows, sheets, expansion.options)
-        batches = Batches(log, state, recall, door, acceptor, opening, closing, runner.is_running)
-        self._intake, self._runner = intake, runner
+        batches = Batches(
+            log, disk, state, recall, door, acceptor, opening, closing, runner.is_running
+        )
+        self._intake, self._runner, self._batches = intake, runner, batches
         if archivist is not None:
             intake.restore(archivist.seen(), told)
             archivist.follow(intake.lookout.take_changes)
@@ -245,7 +207,7 @@ class App:
     def _services(self, log: EventLog, blobs: BlobStore, disk: Disk, gallery: Gallery) -> Services:
         """What the runs of all jobs share."""
         settings, clock = self._settings, self._clock
-        network = _network(settings)
+        network = network_of(settings)
         workbench = Workbench(max(2, os.cpu_count() or 2))
         roster = roster_of(settings, self._plugins, clock)
         return Services(
@@ -255,7 +217,7 @@ class App:
             blobs=blobs,
             disk=disk,
             gallery=gallery,
-            viewer=Viewer(gallery, blobs, workbench, _clip_sense(settings)),
+            viewer=Viewer(gallery, blobs, workbench, clip_sense_of(settings)),
             workbench=workbench,
             gates=Gates(settings.provider_concurrency, clock),
             network=network,
@@ -284,6 +246,7 @@ class App:
         """There is room on the disk again."""
         self._intake.lookout.hints.tell(None)
         self._runner.wake()
+        self._batches.wake()
 
     def _log_failed(self, error: LogFailed) -> None:
         self._failure = error
@@ -384,69 +347,3 @@ class _Parts:
 
 
 _LOG_HINT = "run `darkroom verify`; docs/architecture.md says what to do about a damaged log"
-
-
-def _expansion(settings: Settings) -> Expansion:
-    """What makes items of batches, under this daemon's limits."""
-    from daemon.expansion import Manifests
-
-    return Manifests(settings.max_batch_items)
-
-
-def _sheet_maker(settings: Settings) -> Draw:
-    """What draws contact sheets, under this daemon's limits."""
-
-    def draw(cells: Iterable[Cell], count: int) -> bytes:
-        from handlers.media.contactsheet import Card, contact_sheet
-
-        cards = (Card(*cell) for cell in cells)
-        return contact_sheet(cards, count, max_pixels=settings.max_pixels)
-
-    return draw
-
-
-def _network(settings: Settings) -> Network:
-    """The way out, under this daemon's limits."""
-    from handlers.media.wholeness import is_medium, looks_cut
-
-    return Network(
-        max_answer_bytes=settings.max_answer_bytes,
-        max_media_bytes=settings.max_media_bytes,
-        trust_env=settings.trust_env,
-        looks_cut=looks_cut,
-        is_medium=is_medium,
-        staging=settings.private / "staging",
-    )
-
-
-def _decoder(settings: Settings) -> Describe:
-    """What decodes media, under this daemon's limits."""
-    from handlers.media.decoding import describe
-
-    return partial(describe, max_pixels=settings.max_pixels, max_bytes=settings.max_media_bytes)
-
-
-def _clip_sense(settings: Settings) -> ClipSense:
-    """What looks at clips, under this daemon's limits."""
-    from handlers.media import clipfiles
-
-    limits = ClipLimits(
-        pixels=settings.max_pixels,
-        seconds=settings.max_clip_seconds,
-        frames=settings.max_clip_frames,
-        memory=settings.probe_memory_bytes,
-        cpu=settings.probe_cpu_seconds,
-    )
-    prober = Prober(
-        "handlers.media.inspecting", limits, settings.probe_timeout, settings.probe_concurrency
-    )
-    return ClipSense(
-        clipfiles.is_clip, prober.probe, clipfiles.described_by_container, settings.max_media_bytes
-    )
-
-
-def _signer() -> Sign:
-    """What has saved files tell how they were made."""
-    from handlers.media.provenance import signed
-
-    return partial(signed, by=f"darkroom {version('darkroomd')}")

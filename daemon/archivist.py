@@ -15,13 +15,14 @@ from pathlib import Path
 
 import structlog
 
+from daemon.archive import Changes
 from daemon.errors import IndexFailed
 from daemon.eventlog import FileEventLog
 from daemon.events import Recorded
 from daemon.files import Signature
 from daemon.index import Index
 from daemon.segments import Position
-from daemon.state import Changes, State
+from daemon.state import State
 
 MANY = 20_000
 """Changes, or events of a log that is read, that are written without waiting for a quiet moment."""

@@ -17,7 +17,8 @@ from daemon.acceptance import Acceptor, Place
 from daemon.batch import Batch
 from daemon.closing import Closing
 from daemon.decisions import Cancel, EndCancelled, Fail, JobCommand, Retry, Run, decide
-from daemon.errors import BadRequest, Conflict, LogFull, Problem, problem_of
+from daemon.disk import Disk
+from daemon.errors import BadRequest, Conflict, LogError, LogFull, Problem, problem_of
 from daemon.eventlog import Append, EventLog
 from daemon.events import Event, ItemRejected, JobCancelRequested, Recorded
 from daemon.items import NOTHING, Ready, Refused, Shared, judge
@@ -71,6 +72,7 @@ class Batches:
 
     Args:
         log: where their items are accepted.
+        disk: whether there is room for more.
         state: where each of them stands; must take in a batch of events before this does.
         recall: has their requests.
         door: judges items.
@@ -83,6 +85,7 @@ class Batches:
     def __init__(
         self,
         log: EventLog,
+        disk: Disk,
         state: State,
         recall: Recall,
         door: Door,
@@ -92,6 +95,7 @@ class Batches:
         is_running: Callable[[str], bool],
     ) -> None:
         self._log = log
+        self._disk = disk
         self._state = state
         self._recall = recall
         self._door = door
@@ -130,6 +134,11 @@ class Batches:
     def busy(self) -> bool:
         """Whether something is being done that is no waiting for an item."""
         return any(not feed.idle for feed in self._feeds.values())
+
+    def wake(self) -> None:
+        """Look again whether items can be admitted."""
+        for feed in self._feeds.values():
+            feed.wake()
 
     async def close(self) -> None:
         """Begin nothing new, and let go."""
@@ -178,8 +187,8 @@ class Batches:
             return False
         if batch is None:
             await self._open(job)
-        elif job.status == "waiting":
-            await self._run_again(job, batch)
+        elif job.status == "waiting" and await self._run_again(job):
+            pass
         elif not feed.swept and self._is_stopping(job, batch, feed):
             await self._cancel_items(job, feed)
         elif batch.admitted < batch.total and self._has_room(batch, feed):
@@ -220,6 +229,8 @@ class Batches:
     def _has_room(self, batch: Batch, feed: _Feed) -> bool:
         """Whether more items of a batch may become jobs now. All of a manifest may: it was refused
         as a whole where it has too many."""
+        if self._disk.paused:
+            return False
         if not batch.is_queue:
             return True
         if self._opening.waits():
@@ -251,6 +262,8 @@ class Batches:
     def _judged(self, feed: _Feed, batch: Batch) -> list[Ready | Refused]:
         source = feed.source
         wanted = source.take(batch, TURN) if source is not None else ()
+        if not wanted:
+            raise LogError(f"batch {batch.id} has {batch.total} items and gives out fewer")
         return [judge(self._door, one, feed.shared) for one in wanted]
 
     def _with_own_id(self, item: Ready | Refused, batch: Batch, ids: set[str]) -> Ready | Refused:
@@ -304,18 +317,20 @@ class Batches:
     async def _cancel_items(self, job: Job, feed: _Feed) -> None:
         """Cancel the open items of a batch; where only the first failure stops it, those that have
         not begun."""
-        items = [item for item in self._state.items(job.id) if not item.ended]
+        jobs = (self._state.jobs[job_id] for job_id in self._state.open_jobs)
+        items = [item for item in jobs if item.batch == job.id]
         if not job.cancelling:
             items = [one for one in items if not (one.runs or self._is_running(one.id))]
         await self._decide_all([Cancel(item.id) for item in items])
         feed.swept = True
 
-    async def _run_again(self, job: Job, batch: Batch) -> None:
-        """Run those items again that did not succeed, or all of them where all did."""
-        items = [item for item in self._state.items(job.id) if item.status != "rejected"]
-        again = [item for item in items if item.status != "succeeded"] or items
-        if not await self._decide_all([Retry(item.id, job.retry_key or "") for item in again]):
-            await self._apply(await self._closing.command(job, batch))
+    async def _run_again(self, job: Job) -> bool:
+        """Run those items again that did not succeed, or all of them where all did; whether there
+        was any. What succeeded is not paid for again because another one was rejected."""
+        items = self._state.items(job.id)
+        bad = [item for item in items if item.status != "succeeded"]
+        again = [item for item in bad or items if item.status != "rejected"]
+        return await self._decide_all([Retry(item.id, job.retry_key or "") for item in again])
 
     async def _decide_all(self, commands: Sequence[JobCommand]) -> bool:
         """Append what some commands come to, all together; whether that was anything."""

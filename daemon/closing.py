@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from daemon.batch import Batch
 from daemon.decisions import EndBatch, Run
-from daemon.errors import Problem
+from daemon.errors import LogFull, Problem
 from daemon.jobs import Job
 from daemon.opening import Options
 from daemon.recall import Recall
@@ -62,14 +63,28 @@ class Closing:
     async def command(self, job: Job, batch: Batch) -> EndBatch:
         """What ends a batch. The rows of a queue are in their file by then."""
         if batch.is_queue:
-            await self._rows.flush(job.name)
-            return _end(job, batch, Run(warnings=_warnings(batch)))
+            warnings = [*_warnings(batch), *await self._flushed(job)]
+            return _end(job, batch, Run(warnings=warnings))
         request, items = await self._recall.request(job), self._state.items(job.id)
         run = Run(warnings=_warnings(batch))
         if self._options(request.fields).contact_sheet and items and not request.envelope.dry_run:
             run = await self._with_sheet(run, job, items, request)
         ends = [item.last for item in items]
         return _end(job, batch, run)._replace(items=ends, summary=request.summary)
+
+    async def _flushed(self, job: Job) -> list[str]:
+        """Have the rows of a queue written; what is to be told where that cannot be.
+
+        Raises:
+            LogFull: there was no room for them.
+        """
+        try:
+            await self._rows.flush(job.name)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise LogFull("there is no room for rows") from error
+            return [f"its rows cannot be written: {(error.strerror or '').lower()}"]
+        return []
 
     async def _with_sheet(self, run: Run, job: Job, items: Sequence[Job], request: Request) -> Run:
         """The batch with a picture of all that it made; without it, and a warning, where it cannot

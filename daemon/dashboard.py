@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from daemon import bars
+from daemon.archive import Drop
 from daemon.clock import SystemClock
 from daemon.locks import lock_holder
 from daemon.overview import Overview, Rate, Spending, counts, paused_by, rate
 from daemon.reading import Reading, look
 from daemon.settings import Settings
 from daemon.showing import console, plain, row
-from daemon.state import Drop
 from daemon.tally import Pace, Tally
 from handlers.contract import Json
 

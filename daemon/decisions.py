@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from daemon.archive import Drop
 from daemon.errors import FRESH_ON_RETRY, Problem
 from daemon.events import (
     BatchEnded,
@@ -29,7 +30,7 @@ from daemon.events import (
     RequestRejected,
 )
 from daemon.jobs import Job
-from daemon.state import Drop, State
+from daemon.state import State
 from handlers.contract import Json
 
 # ---------------------------------------------------------------- commands

@@ -1,4 +1,4 @@
-"""The fields that every task takes, and those that this version refuses. Pure."""
+"""The fields that every task takes. Pure."""
 
 from __future__ import annotations
 
@@ -232,8 +232,3 @@ class Envelope(BaseModel):
     def body(self) -> Mapping[str, Json]:
         """What is merged last into the provider's body."""
         return {**(self.extra or {}), **(self.extra_json or {})}
-
-
-NOT_YET: Mapping[str, tuple[Json, str]] = MappingProxyType({})
-"""Fields of the protocol that this version refuses rather than ignores, unless they hold their
-default: the default, and what they are for."""

@@ -379,21 +379,30 @@ def _carry_over(staged: Path, name: str, folder: int) -> None:
 
 @contextmanager
 def append_beneath(base: Path, parts: tuple[str, ...]) -> Iterator[int]:
-    """A descriptor by which a file beneath `base` grows; it is made if it is not there.
+    """A descriptor by which a file beneath `base` grows; it is made if it is not there. What lies
+    there and is no file of its own (a link, a second name of another file) is replaced.
 
     Raises:
-        OSError: ENOENT where a folder is missing, ELOOP where a link lies there, EINVAL where it is
-            no regular file.
+        OSError: ENOENT where a folder is missing, EISDIR where a directory has that name.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with folder_beneath(base, parts[:-1]) as folder:
+        with suppress(FileNotFoundError):
+            found = os.stat(parts[-1], dir_fd=folder, follow_symlinks=False)
+            if not stat.S_ISDIR(found.st_mode) and not _is_alone(found):
+                os.unlink(parts[-1], dir_fd=folder)
         descriptor = os.open(parts[-1], flags, 0o666, dir_fd=folder)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise OSError(errno.EINVAL, "no regular file")
+            if not _is_alone(os.fstat(descriptor)):
+                raise OSError(errno.EINVAL, "it was replaced just now")
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _is_alone(status: os.stat_result) -> bool:
+    """Whether it is a regular file that has no other name."""
+    return stat.S_ISREG(status.st_mode) and status.st_nlink == 1
 
 
 def remove_beneath(base: Path, parts: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from pydantic_core import to_json
 
+from daemon.archive import Drop
 from daemon.errors import UsageError
 from daemon.events import (
     BatchOpened,
@@ -29,7 +30,7 @@ from daemon.lines import decode
 from daemon.queuefiles import QUEUE
 from daemon.reading import look
 from daemon.settings import Settings
-from daemon.state import Drop, State
+from daemon.state import State
 from daemon.tally import Tally
 
 _ENDS: Mapping[type[Event], str] = {

@@ -17,12 +17,13 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from daemon.accounts import Accounts
+from daemon.archive import Changes, Drop
 from daemon.batch import Batch, Chunk
 from daemon.errors import IndexFailed
 from daemon.files import Signature
 from daemon.jobs import ENDED, Job
 from daemon.segments import Position
-from daemon.state import Changes, Drop, State
+from daemon.state import State
 
 FORMAT = 8
 """The version of the tables; an index of another one is thrown away."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -104,6 +105,9 @@ class Intake:
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
         self._resting: dict[str, _Rest] = {}
         self._controls = Controls(settings, log, state, looker, publisher)
+        self._reading: dict[str, bool] = {}
+        """Queues that are being read, and whether there is more to look at."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._careful_until = 0.0
         self._answered: Iterable[str] = ()
         self._scanned = False  # since the backlog was empty
@@ -123,7 +127,7 @@ class Intake:
     @property
     def busy(self) -> bool:
         """Whether something is there that is not decided, or may still be being written."""
-        return bool(self._resting or self.lookout.backlog)
+        return bool(self._resting or self.lookout.backlog or self._reading)
 
     async def look_everywhere(self) -> None:
         """Wait until the whole inbox was looked at, and all that was found is decided."""
@@ -142,6 +146,9 @@ class Intake:
                 if not self.lookout.backlog or self._disk.paused:
                     await self._wait()
         finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
             await self.lookout.stop()
 
     async def _wait(self) -> None:
@@ -162,7 +169,7 @@ class Intake:
             await self._take([name for name in requests if not name.endswith(QUEUE)])
             for name in requests:
                 if name.endswith(QUEUE):
-                    await self._take_queue(name)
+                    self._read_queue(name)
             for name in controls:  # after the requests they may be about
                 await self._control(name)
         if self._scanned and (not self.lookout.backlog or self._disk.paused):
@@ -318,6 +325,28 @@ class Intake:
 
     # ------------------------------------------------------------ queues
 
+    def _read_queue(self, name: str) -> None:
+        """Take in what is new in a queue, beside everything else: it may take its time. Where that
+        is under way, once more when it is done."""
+        if name in self._reading:
+            self._reading[name] = True
+            return
+        self._reading[name] = False
+        task = asyncio.create_task(self._take_queue(name))
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._queue_read, name))
+
+    def _queue_read(self, name: str, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        again = self._reading.pop(name)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            _log.error("a queue cannot be taken in", request=name, exc_info=error)
+            self._later(name, 1.0)
+        elif again:
+            self.lookout.hints.tell(name)
+        self._woken.set()
+
     async def _take_queue(self, name: str) -> None:
         """Take in what is new in a queue; comes back when it is durable."""
         signature = await asyncio.to_thread(self._looker.signature_of, name)
@@ -374,7 +403,7 @@ class Intake:
         stem, _, verb = file.rpartition(".")
         named = stem.endswith((".json", ".jsonl")) or parent_of(stem)[1]
         name = stem if named else stem + ".json"
-        if name in self._resting or await self._is_undecided(name):
+        if name in self._resting or name in self._reading or await self._is_undecided(name):
             self.lookout.hints.tell(name)  # before all others
             self._later(file, 2 * _SOON)
             return

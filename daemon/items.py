@@ -11,7 +11,7 @@ from daemon.errors import BadRequest, Problem
 from daemon.jobs import BATCH
 from daemon.lines import compact
 from daemon.longstrings import LONG, without_long_strings
-from daemon.requests import Door, Request, digest_of, echo
+from daemon.requests import Door, Request, digest_of
 from handlers.contract import Json
 
 _OWN = frozenset({"id", "labels", "vars"})
@@ -89,13 +89,13 @@ def judge(door: Door, wanted: Wanted, shared: Shared) -> Ready | Refused:
     value = with_shared(wanted.value, shared) if isinstance(wanted.value, dict) else wanted.value
     problem = wanted.problem or (None if isinstance(value, dict) else _NO_OBJECT)
     if problem is not None:
-        return _refused(wanted.number, value, problem)
+        return _refused(door, wanted.number, value, problem)
     try:
         request = door.validate(value)
     except BadRequest as error:
-        return _refused(wanted.number, value, error.problem)
+        return _refused(door, wanted.number, value, error.problem)
     if request.task == BATCH:
-        return _refused(wanted.number, value, _NO_BATCH)
+        return _refused(door, wanted.number, value, _NO_BATCH)
     text = compact(value)
     raw, long = without_long_strings(value) if len(text) > LONG else (value, {})
     return Ready(wanted.number, request, raw, long, digest_of(text.encode()))
@@ -112,8 +112,8 @@ def with_shared(value: Mapping[str, Json], shared: Shared) -> Mapping[str, Json]
     return {**fields, **value} if fields else value
 
 
-def _refused(number: int, value: Json, problem: Problem) -> Refused:
-    task, labels = echo(value)
+def _refused(door: Door, number: int, value: Json, problem: Problem) -> Refused:
+    task, labels = door.echo(value)
     if not isinstance(value, dict):
         return Refused(number, None, {}, problem)
     raw, long = without_long_strings(value)

@@ -247,9 +247,14 @@ def _retrying(job: Job, sequence: int, event: JobRetrying) -> _Change:
     return {**change, "provider": event.next_provider, "journal": (*job.journal, sequence)}
 
 
-def _opened(_: Job, __: int, ___: BatchOpened | QueueExtended) -> _Change:
-    """It has items, and is open for as long as one of them is."""
-    return {"status": "running", "last": 0, "error": None, "due": None, "cancelling": False}
+def _opened(_: Job, __: int, ___: BatchOpened) -> _Change:
+    return {"status": "running"}
+
+
+def _extended(job: Job, _: int, __: QueueExtended) -> _Change:
+    """It is open for as long as one of its items is. Where a retry waits, it goes on waiting."""
+    status = "waiting" if job.status == "waiting" and job.retried else "running"
+    return {"status": status, "last": 0, "error": None, "cancelling": False}
 
 
 def _cancelling(_: Job, __: int, ___: JobCancelRequested) -> _Change:
@@ -344,7 +349,7 @@ _CHANGES: Mapping[type[Event], Callable[[Job, int, Any], _Change]] = {
     JobFailed: _ended,
     JobCancelled: _ended,
     BatchOpened: _opened,
-    QueueExtended: _opened,
+    QueueExtended: _extended,
     BatchEnded: _batch_ended,
     InputRead: _read,
     ProviderRequested: _requested,

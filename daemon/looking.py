@@ -24,7 +24,7 @@ from daemon.files import (
     text_to_name,
 )
 from daemon.longstrings import LONG, without_long_strings
-from daemon.requests import Door, Request, digests_of, echo
+from daemon.requests import Door, Request, digests_of
 from daemon.strictjson import parse_json
 from handlers.contract import Json
 
@@ -171,7 +171,7 @@ class Looker:
             raw, long = without_long_strings(request.raw) if len(data) > LONG else (request.raw, {})
             return Good(name, signature, request, raw, long, digest, key)
         except BadRequest as error:
-            task, labels = echo(value)
+            task, labels = self._door.echo(value)
             return Bad(name, signature, error.problem, key, digest, task, labels, whole=True)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from daemon.archive import Drop
 from daemon.batching import Batcher
 from daemon.eventlog import Append, EventLog
 from daemon.events import (
@@ -23,7 +24,7 @@ from daemon.events import (
 from daemon.queuefiles import QUEUE
 from daemon.results import Emitted, Put, Remove, ResultFolder
 from daemon.rows import Rows
-from daemon.state import Drop, State
+from daemon.state import State
 
 _log = structlog.get_logger(__name__)
 

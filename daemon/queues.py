@@ -156,12 +156,14 @@ class Queues:
 
     def _says_nothing(self, name: str, piece: Piece) -> bool:
         """Whether a piece holds nothing that the log does not say already."""
-        newest = self._state.newest(name)
-        known = newest is not None and newest.job is not None
-        if piece.whole is None:
+        if piece.whole is None or piece.lines:
             return not piece.lines
-        same = known and newest is not None and newest.request_sha256 == piece.whole
-        return same and not piece.lines
+        newest = self._state.newest(name)
+        batch = self._state.batches.get((newest.job if newest is not None else None) or "")
+        if newest is None or batch is None or newest.request_sha256 != piece.whole:
+            return False
+        said = batch.end, batch.expected, batch.rest
+        return said == (piece.end, piece.expected, piece.rest)
 
     async def _extend(self, name: str, piece: Piece) -> None:
         """Write a piece into the log.

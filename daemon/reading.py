@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from heapq import nlargest
 from pathlib import Path
 
+from daemon.archive import Drop
 from daemon.batch import Batch
 from daemon.blame import needed
 from daemon.clock import SystemClock
@@ -19,7 +20,7 @@ from daemon.jobs import Job
 from daemon.references import unmet
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
-from daemon.state import Drop, State
+from daemon.state import State
 from daemon.tally import Tally
 from handlers.contract import Json
 

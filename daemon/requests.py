@@ -18,27 +18,13 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from daemon.envelope import MAX_LABELS, NOT_YET, Envelope
+from daemon.envelope import MAX_LABELS, Envelope
 from daemon.errors import BadRequest, Fault
 from daemon.jobs import BATCH
 from daemon.longstrings import LONG
 from daemon.strictjson import MAX_FAULTS, WHITE, fault_at, parse_json
 from handlers.contract import Handler, Json, TaskRequest
 
-PLANNED_TASKS = frozenset(
-    {
-        "generate_image",
-        "edit_image",
-        "mask_inpaint",
-        "outpaint_image",
-        "reference_media",
-        "object_select_edit",
-        "prepare_object_mask",
-        "generate_video",
-        "generate_batch_media",
-        "fetch_generated_media",
-    }
-)
 TASK_ALIASES = MappingProxyType({"generate_consistent_media": "reference_media"})
 _REFERENCES = frozenset({"reference_image", "reference_images", "consistent"})
 
@@ -119,12 +105,18 @@ class Door:
         task = TASK_ALIASES.get(given, given)
         if task in self.handlers:
             return task
-        if task in PLANNED_TASKS:
-            message = f"this version of darkroom cannot do {task} yet"
-        else:
-            message = f"there is no task {_quoted(given)}{_suggestion(given, self.handlers)}"
+        message = f"there is no task {_quoted(given)}{_suggestion(given, self.handlers)}"
         hint = f"The tasks here are: {', '.join(sorted(self.handlers))}."
         raise BadRequest("unknown_task", message, [Fault("/task", message)], [hint])
+
+    def echo(self, value: Json) -> tuple[str | None, Mapping[str, Json]]:
+        """What a refusal can say back of a request that is wrong elsewhere: its task and labels."""
+        if not isinstance(value, dict):
+            return None, {}
+        task, labels = value.get("task"), value.get("labels")
+        if not isinstance(labels, dict) or len(str(labels)) > MAX_LABELS:
+            labels = {}
+        return task if isinstance(task, str) and task in self.handlers else None, labels
 
 
 def infer_task(value: Mapping[str, Json]) -> str:
@@ -132,16 +124,6 @@ def infer_task(value: Mapping[str, Json]) -> str:
     if any(value.get(name) for name in _REFERENCES):
         return "reference_media"
     return "generate_video" if value.get("mode") == "video" else "generate_image"
-
-
-def echo(value: Json) -> tuple[str | None, Mapping[str, Json]]:
-    """What a refusal can say back of a request that is wrong elsewhere: its task and labels."""
-    if not isinstance(value, dict):
-        return None, {}
-    task, labels = value.get("task"), value.get("labels")
-    if not isinstance(labels, dict) or len(str(labels)) > MAX_LABELS:
-        labels = {}
-    return task if isinstance(task, str) and task in PLANNED_TASKS else None, labels
 
 
 def compacted(value: Mapping[str, Json]) -> Mapping[str, Json]:
@@ -181,8 +163,6 @@ class _Names:
     """Spelling -> field of the envelope."""
     own: Mapping[str, str]
     """Spelling -> field of the task."""
-    planned: frozenset[str]
-    """Fields that this version refuses."""
 
 
 @cache
@@ -190,7 +170,7 @@ def _names_of(model: type[TaskRequest]) -> _Names:
     shared = {name: name for name in Envelope.model_fields} | dict(Envelope.ALIASES)
     own = {name: name for name in model.model_fields} | dict(model.ALIASES)
     shared = {spelled: name for spelled, name in shared.items() if spelled not in own}
-    return _Names(shared, own, frozenset(NOT_YET) - set(own))
+    return _Names(shared, own)
 
 
 @dataclass(slots=True)
@@ -234,8 +214,6 @@ class _Validation:
                 self._put(own, names.own[spelled], spelled, given)
             elif spelled in names.shared:
                 self._put(shared, names.shared[spelled], spelled, given)
-            elif spelled in names.planned:
-                self._not_yet(spelled, given)
             elif (unknown := unknown + 1) <= MAX_FAULTS:  # there may be millions
                 self._put(own, spelled, spelled, given)
         return shared, own
@@ -247,11 +225,6 @@ class _Validation:
         number = isinstance(given, int | float) and not isinstance(given, bool)
         named[name] = given / 1000 if spelled == "timeoutMs" and number else given
         self.typed[name] = spelled
-
-    def _not_yet(self, spelled: str, given: Json) -> None:
-        default, purpose = NOT_YET[spelled]
-        if type(given) is not type(default) or given != default:  # false is not 0
-            self._fault(spelled, f"this version has no {purpose} yet; leave it out")
 
     def _model(self, model: type[BaseModel], values: dict[str, Json]) -> BaseModel | None:
         try:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import structlog
 from pydantic_core import to_json
 
+from daemon.archive import Drop
 from daemon.errors import DarkroomError
 from daemon.events import (
     BatchEnded,
@@ -40,7 +41,6 @@ from daemon.files import (
     write_file,
 )
 from daemon.longstrings import placeholders
-from daemon.state import Drop
 from handlers.contract import Json
 
 SCHEMA = "darkroom.result/1"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic_core import to_json
 
+from daemon.archive import Drop
 from daemon.events import Recorded
 from daemon.files import append_beneath, folder_beneath, write_all
 from daemon.jobs import parent_of
@@ -16,7 +17,7 @@ from daemon.queuefiles import QUEUE
 from daemon.results import row
 from daemon.rows import batch_of, rows_parts
 from daemon.segments import Segments
-from daemon.state import Drop, State
+from daemon.state import State
 
 _MOST = 4 << 20
 """Bytes of rows that are compared, or written, at once."""

@@ -42,13 +42,15 @@ class Catch(NamedTuple):
     """The event that accepted the queue: nothing is older."""
     until: int
     """The last event that is no row of its own on its way."""
-    only_if_gone: bool
+    only_if_gone: bool = False
 
 
 class Row(NamedTuple):
     """Add a row."""
 
     name: str
+    job: str
+    since: int
     ending: Recorded
 
 
@@ -77,17 +79,20 @@ class Rows:
         self._inbox = inbox
         self._log = log
         self._state = state
+        self._behind: dict[str, Catch] = {}
+        """Queues whose file lacks rows, because they could not be written; the thread's."""
         self._batcher: Batcher[Catch | Row | Flush, None] = Batcher("rows", self._work)
 
     def committed(self, batch: Sequence[Recorded]) -> None:
         """Take in a batch of durable events."""
         for recorded in batch:
-            event = recorded.event
-            if not isinstance(event, JobEnded | ItemRejected):
+            if not isinstance(recorded.event, JobEnded | ItemRejected):
                 continue
             job = self._state.jobs.get(recorded.job or "")
-            if job is not None and job.batch is not None and _queue_of(job.name) is not None:
-                self._batcher.put(Row(_queue_of(job.name) or "", recorded))
+            queue = _queue_of(job.name) if job is not None else None
+            if job is not None and job.batch is not None and queue is not None:
+                since = self._state.jobs[job.batch].first
+                self._batcher.put(Row(queue, job.batch, since, recorded))
 
     def catch_up(self, name: str, job: Job, *, only_if_gone: bool = False) -> None:
         """Add what the file of a queue lacks.
@@ -117,28 +122,37 @@ class Rows:
         replies: list[Exception | None] = []
         for _, group in groupby(items, key=lambda item: (item.name, type(item))):
             same = list(group)
-            name = same[0].name
             try:
-                self._do(name, same)
+                self._do(same)
                 replies += [None] * len(same)
             except OSError as error:
                 reason = (error.strerror or "").lower()
-                _log.warning("rows of a queue cannot be written", request=name, error=reason)
+                _log.warning("rows cannot be written", request=same[0].name, error=reason)
                 replies += [error] * len(same)
         return replies
 
-    def _do(self, name: str, same: Sequence[Catch | Row | Flush]) -> None:
-        """Do what is of one kind and for one queue."""
-        first = same[0]
+    def _do(self, same: Sequence[Catch | Row | Flush]) -> None:
+        """Do what is of one kind and for one queue. What could not be written is made up for the
+        next time."""
+        first, name = same[0], same[0].name
         if isinstance(first, Catch) and first.only_if_gone and self._is_there(name):
             return
+        endings = [one.ending for one in same if isinstance(one, Row)]
+        if isinstance(first, Row) and name not in self._behind:
+            self._behind[name] = Catch(name, first.job, first.since, endings[-1].sequence)
+            with append_beneath(self._inbox, rows_parts(name)) as descriptor:
+                self._add(descriptor, endings)
+            del self._behind[name]
+            return
+        wanted = first if isinstance(first, Catch) else self._behind.get(name)
+        if wanted is not None and endings:
+            wanted = self._behind[name] = wanted._replace(until=endings[-1].sequence)
         with append_beneath(self._inbox, rows_parts(name)) as descriptor:
+            if wanted is not None:
+                self._add(descriptor, self._missing(descriptor, wanted))
+                self._behind.pop(name, None)
             if isinstance(first, Flush):
                 os.fsync(descriptor)
-            elif isinstance(first, Catch):
-                self._add(descriptor, self._missing(descriptor, first))
-            else:
-                self._add(descriptor, [one.ending for one in same if isinstance(one, Row)])
 
     def _is_there(self, name: str) -> bool:
         try:

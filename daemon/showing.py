@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from daemon.archive import Drop
 from daemon.checkups import Finding
 from daemon.events import ProviderProgressed, Recorded
 from daemon.jobs import Job, parent_of
@@ -16,7 +17,7 @@ from daemon.reading import Reading, check_root, concerns, lines, load, look, par
 from daemon.results import build, render
 from daemon.results import row as result_row
 from daemon.settings import Settings
-from daemon.state import Drop, State
+from daemon.state import State
 from daemon.tally import numbers
 from handlers.contract import Json
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 from daemon.accounts import Accounts
+from daemon.archive import Archive, Changes, Drop, Items, Nothing, Touched
 from daemon.backed import Backed
 from daemon.batch import Batch, extended, moved, opened
 from daemon.events import (
@@ -39,126 +39,13 @@ from daemon.events import (
     ResultEmitted,
 )
 from daemon.jobs import Job, account_of, evolve, parent_of
-from handlers.contract import Json
-
-
-class Drop(NamedTuple):
-    """One version of the bytes that were dropped under a name, and what answers it."""
-
-    key: str
-    """Which drop: the digest of its content, or why it could not be read."""
-    request_sha256: str | None
-    job: str | None
-    """None where it was rejected."""
-    event: int
-    """The sequence of the event that took it in."""
-
-
-class Archive(Protocol):
-    """Where a state keeps what is not at hand, as of some event of the log."""
-
-    def job(self, job_id: str) -> Job | None:
-        """A job, or None."""
-        ...
-
-    def drops(self, name: str) -> dict[str, Drop] | None:
-        """The drops of a name by key, the newest last, or None."""
-        ...
-
-    def drops_of(self, names: Iterable[str]) -> dict[str, dict[str, Drop]]:
-        """The same, of many names at once; those that are not known are left out."""
-        ...
-
-    def sender_id(self, wanted: str) -> tuple[str, str] | None:
-        """A sender's id: the digest of the body, and the job; or None."""
-        ...
-
-    def is_request_blob(self, digest: str) -> bool:
-        """Whether some request is made of the blob with this SHA-256."""
-        ...
-
-    def batch(self, job_id: str) -> Batch | None:
-        """A batch, or None."""
-        ...
-
-    def items(self, batch: str) -> list[Job]:
-        """The items of a batch, in no order."""
-        ...
-
-    def item(self, batch: str, wanted: int | str) -> str | None:
-        """The job of an item, by its number or its id; or None."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What became different since the changes were last taken, as of the event `sequence`."""
-
-    sequence: int
-    jobs: tuple[Job, ...]
-    drops: Mapping[str, tuple[Drop, ...]]
-    owed: Mapping[str, int | None]
-    """None where nothing is owed any more."""
-    ids: Mapping[str, tuple[str, str]]
-    request_blobs: frozenset[str]
-    held: Mapping[str, int]
-    """All of them, whether they changed or not: there are few."""
-    counts: Mapping[str, int]
-    paused: bool
-    accounts: Mapping[str, Json]
-    hour: tuple[str, int]
-    fetched: tuple[str, ...]
-    """Names that were only read from the archive."""
-    batches: tuple[Batch, ...] = ()
-
-
-@dataclass(slots=True)
-class _Touched:
-    """What changed since the changes were last taken."""
-
-    jobs: dict[str, None] = field(default_factory=dict)
-    names: dict[str, None] = field(default_factory=dict)
-    owed: dict[str, None] = field(default_factory=dict)
-    ids: dict[str, None] = field(default_factory=dict)
-    blobs: set[str] = field(default_factory=set)
-    fetched: list[str] = field(default_factory=list)
-    """Names that were only read."""
-    batches: dict[str, None] = field(default_factory=dict)
-
-
-class _Nothing:
-    """The archive of a state that has everything at hand."""
-
-    def job(self, _: str) -> None:
-        return None
-
-    def drops(self, _: str) -> None:
-        return None
-
-    def drops_of(self, _: Iterable[str]) -> dict[str, dict[str, Drop]]:
-        return {}
-
-    def sender_id(self, _: str) -> None:
-        return None
-
-    def is_request_blob(self, _: str) -> bool:
-        return False
-
-    def batch(self, _: str) -> None:
-        return None
-
-    def items(self, _: str) -> list[Job]:
-        return []
-
-    def item(self, _: str, __: int | str) -> None:
-        return None
 
 
 class State:
     """Everything known, folded from the log."""
 
     def __init__(self) -> None:
-        self._archive: Archive = _Nothing()
+        self._archive: Archive = Nothing()
         self.jobs: Backed[Job] = Backed(self._archive.job)
         self.drops: Backed[dict[str, Drop]] = Backed(self._archive.drops)
         """By name and key, the newest last. Changed in place: a name may be used for years."""
@@ -176,14 +63,13 @@ class State:
         """How many jobs stand where, by status; and how many drops were rejected."""
         self.batches: Backed[Batch] = Backed(self._archive.batch)
         """By the id of its job."""
-        self._items: dict[str, dict[int | str, str]] = {}
-        """Batch -> number or id of an item -> its job, of those that are at hand."""
+        self._items = Items()
         self.paused = False
         self.accounts = Accounts()
         self.hour = ("", 0)
         """An hour of the clock ("2026-11-25T21"), and how many jobs were accepted in it."""
         self.sequence = 0
-        self._touched = _Touched()
+        self._touched = Touched()
 
     def use(self, archive: Archive) -> None:
         """Look there for what is not at hand, from now on."""
@@ -195,11 +81,7 @@ class State:
         """Have these at hand, as the archive knows them."""
         for job in jobs:
             self.jobs[job.id] = job
-            if job.batch is not None:
-                items = self._items.setdefault(job.batch, {})
-                items[job.item] = job.id
-                if job.item_id is not None:
-                    items[job.item_id] = job.id
+            self._items.put(job)
 
     def apply(self, recorded: Recorded) -> None:
         """Take in the next event of the log."""
@@ -361,11 +243,8 @@ class State:
         """An item of a batch was admitted, or stands elsewhere. A batch that had ended and one of
         whose items runs again is open again."""
         if before is None:
-            items = self._items.setdefault(batch_id, {})
-            items[item.item] = item.id
-            if item.item_id is not None:
-                items[item.item_id] = item.id
-        if before is not None and before.status == item.status:
+            self._items.put(item)
+        elif before.status == item.status:
             return
         batch = self.batches.get(batch_id)
         if batch is None:
@@ -389,7 +268,7 @@ class State:
     def items(self, batch_id: str) -> list[Job]:
         """The items of a batch that were admitted, in their order."""
         found = {job.id: job for job in self._archive.items(batch_id)}
-        found |= {job_id: self.jobs[job_id] for job_id in self._items.get(batch_id, {}).values()}
+        found |= {job_id: self.jobs[job_id] for job_id in self._items.of(batch_id)}
         return sorted(found.values(), key=lambda job: job.item)
 
     def item_named(self, name: str) -> Job | None:
@@ -401,8 +280,7 @@ class State:
 
     def item(self, batch_id: str, wanted: int | str) -> str | None:
         """The job of an item of a batch, by its number or by its id; None where there is none."""
-        at_hand = self._items.get(batch_id, {}).get(wanted)
-        return at_hand or self._archive.item(batch_id, wanted)
+        return self._items.find(batch_id, wanted) or self._archive.item(batch_id, wanted)
 
     # ------------------------------------------------------------ bookkeeping
 
@@ -471,7 +349,7 @@ class State:
     def fetch(self, names: Iterable[str]) -> None:
         """Have at hand what the archive knows of these names, found with one look; also that it
         knows nothing of them."""
-        if isinstance(self._archive, _Nothing):
+        if isinstance(self._archive, Nothing):
             return
         missing = [name for name in names if name not in self.drops]
         found = self._archive.drops_of(missing)
@@ -487,7 +365,7 @@ class State:
 
     def take_changes(self) -> Changes:
         """What changed since the last time; from now on it counts as taken."""
-        touched, self._touched = self._touched, _Touched()
+        touched, self._touched = self._touched, Touched()
         return Changes(
             sequence=self.sequence,
             jobs=tuple(self.jobs[job_id] for job_id in touched.jobs),
@@ -516,7 +394,7 @@ class State:
             if job.ended and dict.get(self.jobs, job.id) is job:
                 del self.jobs[job.id]
                 gone.append(job.id)
-                self._let_go_of_item(job)
+                self._items.drop(job)
         self._let_go_of_names({*changes.drops, *changes.owed, *changes.fetched})
         for wanted in changes.ids:
             self.ids.pop(wanted, None)
@@ -525,16 +403,6 @@ class State:
                 del self.batches[batch.id]
         self.request_blobs -= changes.request_blobs - self._touched.blobs
         return gone
-
-    def _let_go_of_item(self, job: Job) -> None:
-        items = self._items.get(job.batch) if job.batch is not None else None
-        if items is None or job.batch is None:
-            return
-        items.pop(job.item, None)
-        if job.item_id is not None:
-            items.pop(job.item_id, None)
-        if not items:
-            del self._items[job.batch]
 
     def _let_go_of_names(self, names: Iterable[str]) -> None:
         for name in names:

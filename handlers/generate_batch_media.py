@@ -66,8 +66,8 @@ class Request(TaskRequest):
         WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, _ITEMS]}),
     ] = Field(
         None,
-        description="The path to a manifest, as `inbox/shoes.jsonl`: a JSON array, or an object a "
-        "line. Or the items themselves.",
+        description="The path to a manifest, as `tmp/shoes.jsonl`: a JSON array, or an object a "
+        "line; in the inbox it would be a request itself. Or the items themselves.",
     )
     items: Annotated[
         list[Any] | None,
@@ -81,7 +81,7 @@ class Request(TaskRequest):
     vars_file: str | None = Field(
         None,
         min_length=1,
-        description="A file with such an object, as `inbox/names.json`; goes over `vars`.",
+        description="A file with an object of names, as `tmp/names.json`; goes over `vars`.",
     )
     matrix: dict[str, list[Any]] | None = Field(
         None,

@@ -26,8 +26,8 @@ import daemon.commands
 import daemon.logs
 import handlers.media.decoding
 import handlers.media.rendering  # noqa: F401  imported before the fork, to save the time after it
-from daemon.app import find_plugins
 from daemon.cli import main
+from daemon.plugins import find_plugins
 
 SECONDS = 60
 """No command that is run to its end takes so long."""

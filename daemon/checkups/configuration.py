@@ -8,11 +8,11 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from daemon.app import find_plugins
 from daemon.checkups import Finding, fault, ok, warning
 from daemon.drafts import STAND_IN
 from daemon.entries import WELL_KNOWN, Configuration, Configured, load_configuration
 from daemon.errors import UsageError
+from daemon.plugins import find_plugins
 from daemon.secretrefs import SWITCH
 from daemon.settings import Settings, load_settings, variable_of
 

@@ -8,12 +8,12 @@ import os
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from daemon.app import find_plugins
 from daemon.checkups import Finding, fault, ok, warning
 from daemon.clock import SystemClock
 from daemon.entries import Configuration, load_configuration
 from daemon.exchange import Means, Workbench, exchange
 from daemon.net import Network
+from daemon.plugins import find_plugins
 from daemon.redaction import SIEVE
 from daemon.roster import Roster
 from daemon.settings import Settings

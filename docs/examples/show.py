@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -25,28 +26,37 @@ def drop(root: Path) -> list[str]:
     """Copy every example into the inbox, and the pictures that they name; the names of the
     requests."""
     names = []
-    for example in sorted([*EXAMPLES.rglob("*.json"), *EXAMPLES.rglob("*.jpg")]):
+    kinds = ("*.json", "*.jsonl", "*.jpg")
+    for example in sorted(file for kind in kinds for file in EXAMPLES.rglob(kind)):
         name = example.relative_to(EXAMPLES)
         target = root / "inbox" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(example, target)
-        names += [name.as_posix()] if example.suffix == ".json" else []
+        names += [name.as_posix()] if example.suffix != ".jpg" else []
     return names
 
 
-def row(root: Path, name: str) -> tuple[str, str, str, str]:
-    """A request, its status, its media or why there are none, and the seconds it took."""
+def rows(root: Path, name: str) -> Iterator[tuple[str, str, str, str]]:
+    """A request as the table shows it; behind a queue each of its items, in their order."""
     file = root / "inbox" / f"{name.removesuffix('.json')}.result.json"
-    result = json.loads(file.read_text("utf-8"))
+    yield row(json.loads(file.read_text("utf-8")))
+    if name.endswith(".jsonl"):
+        lines = file.with_suffix(".jsonl").read_text("utf-8").splitlines()
+        yield from map(row, sorted(map(json.loads, lines), key=lambda item: int(item["index"])))
+
+
+def row(result: dict[str, Any]) -> tuple[str, str, str, str]:
+    """A request, its status, its media or why there are none, and the seconds it took."""
     media = [f"{artifact['path']} ({measures(artifact)})" for artifact in result["artifacts"]]
     faults = [
         f"{fault['pointer']} {fault['message']}"
         for fault in (result["error"] or {}).get("faults", ())
     ]
-    shown = media or faults or result["warnings"][-1:]
+    failed = [result["error"]["message"]] if result["error"] else []
+    shown = media or faults or failed or result["warnings"][-1:]
     times = [result[key] and datetime.fromisoformat(result[key]) for key in _TIMES]
     took = f"{(times[1] - times[0]).total_seconds():.2f} s" if all(times) else ""
-    return name, result["status"], "\n".join(shown), took
+    return result["request"], result["status"], "\n".join(shown), took
 
 
 def measures(artifact: dict[str, Any]) -> str:
@@ -71,7 +81,8 @@ def main() -> None:
     table.add_column("media, or why not", overflow="fold")
     table.add_column("time", no_wrap=True)
     for name in names:
-        table.add_row(*row(SCRATCH, name))
+        for one in rows(SCRATCH, name):
+            table.add_row(*one)
     width = max(116, Console().width)
     console = Console(markup=False, highlight=False, width=width, record=True)
     console.print(table)

@@ -14,7 +14,17 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import flood, growth, idle, latency, pictures, polling, starting, throughput
+from tests.bench import (
+    flood,
+    growth,
+    idle,
+    latency,
+    pictures,
+    polling,
+    reading,
+    starting,
+    throughput,
+)
 from tests.bench.page import PICTURE, page, table
 from tests.bench.picture import draw
 from tests.bench.place import QUICK, Others, Place, Scale, look_at
@@ -29,6 +39,7 @@ PARTS: Mapping[str, Callable[[Place, Scale], Sequence[Row]]] = {
     "idle": idle.measure,
     "pictures": pictures.measure,
     "polling": polling.measure,
+    "reading": reading.measure,
 }
 
 

@@ -16,8 +16,8 @@ import handlers.providers
 from daemon.clock import SystemClock
 from daemon.exchange import Means, Workbench, exchange
 from daemon.net import Network
-from daemon.requests import PLANNED_TASKS
 from daemon.testing import tiny_image
+from handlers import find_handlers
 from handlers.contract import Call, HandlerError, Medium, Outcome
 from handlers.media.decoding import describe
 from handlers.providers import find_adapters, find_providers
@@ -69,7 +69,7 @@ def test_a_provider_is_named_like_its_module(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_its_operations_are_tasks(name: str) -> None:
     assert PROVIDERS[name].operations
-    assert set(PROVIDERS[name].operations) <= PLANNED_TASKS
+    assert set(PROVIDERS[name].operations) <= set(find_handlers())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -194,7 +194,7 @@ def test_what_an_adapter_makes_is_as_its_entry_says(api: str) -> None:
     made = made_by(api)
     assert (made.paid, made.idempotent) == (True, False)
     assert made.operations
-    assert set(made.operations) <= PLANNED_TASKS
+    assert set(made.operations) <= set(find_handlers())
     assert inspect.getdoc(type(made))
 
 

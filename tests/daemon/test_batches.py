@@ -14,8 +14,9 @@ import pytest
 
 import handlers.generate_batch_media
 from daemon import batches
-from daemon.app import App, Plugins
+from daemon.app import App
 from daemon.inbox import CONTROLS
+from daemon.plugins import Plugins
 from daemon.settings import load_settings
 from handlers import handler_of
 from handlers.contract import Context, Handler, HandlerError, TaskRequest
@@ -223,6 +224,15 @@ def test_retry_runs_again_what_did_not_succeed_and_nothing_else(stage: Stage) ->
     }  # fmt: skip
 
 
+def test_retry_runs_nothing_where_all_that_did_not_succeed_was_rejected(stage: Stage) -> None:
+    stage.drop("a.json", [say("good"), {"task": "say"}])
+    stage.drain()
+    stage.drop("a.retry", b"")
+    stage.drain()
+    assert stage.said == []
+    assert statuses(stage.result("a.json")["results"]) == {1: "succeeded", 2: "rejected"}
+
+
 def test_retry_of_a_batch_that_succeeded_runs_all_of_it_again(stage: Stage) -> None:
     stage.drop("a.json", [say("one"), say("two")])
     stage.drain()
@@ -376,6 +386,13 @@ def test_an_end_says_how_many_lines_are_missing(stage: Stage) -> None:
     assert (summary["complete"], summary["missing"]) == (False, 4)
 
 
+def test_an_end_counts_without_a_newline_behind_it(stage: Stage) -> None:
+    stage.queue("q.jsonl", say("one"), {"end": True, "count": 1}, end="")
+    stage.drain()
+    summary = stage.result("q.jsonl")
+    assert (summary["complete"], summary["missing"], summary["warnings"]) == (True, 0, [])
+
+
 def test_an_unfinished_last_line_is_told_and_runs_once_it_is_whole(stage: Stage) -> None:
     stage.queue("q.jsonl", say("one"), '{"task": "sa', end="")
     stage.drain()
@@ -493,6 +510,43 @@ def test_rows_that_were_taken_away_while_the_daemon_was_down_are_written_again(
     (stage.root.inbox / "q.jsonl.result.json").unlink()
     stage.drain()
     assert stage.rows("q.jsonl") == before
+
+
+@pytest.mark.parametrize("kind", ["link", "second name"])
+def test_rows_are_never_written_through_a_link(stage: Stage, kind: str) -> None:
+    precious = stage.root.path / "precious"
+    precious.write_text("precious")
+    rows = stage.root.inbox / "q.jsonl.result.jsonl"
+    if kind == "link":
+        rows.symlink_to(precious)
+    else:
+        rows.hardlink_to(precious)
+    stage.queue("q.jsonl", say("one"))
+    stage.drain()
+    assert precious.read_text() == "precious"
+    assert not rows.is_symlink()
+    assert [row["index"] for row in stage.rows("q.jsonl")] == [1]
+
+
+def test_a_folder_where_rows_belong_is_told_of_and_holds_nobody_up(stage: Stage) -> None:
+    (stage.root.inbox / "q.jsonl.result.jsonl").mkdir()
+    stage.queue("q.jsonl", say("one"))
+    assert stage.drain() == 0
+    assert stage.result("q.jsonl")["warnings"] == ["its rows cannot be written: is a directory"]
+
+
+def test_rows_that_could_not_be_written_are_made_up_for(stage: Stage) -> None:
+    rows = stage.root.inbox / "q.jsonl.result.jsonl"
+    rows.mkdir()
+    stage.queue("q.jsonl", say("one"), say("two", waits=True))
+
+    async def scene() -> None:
+        await until(lambda: "job.succeeded" in stage.root.types())
+        rows.rmdir()
+        stage.go.set()
+
+    asyncio.run(stage.during(scene))
+    assert sorted(row["index"] for row in stage.rows("q.jsonl")) == [1, 2]
 
 
 # ---------------------------------------------------------------- one request

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.archive import Drop
 from daemon.errors import IndexFailed
 from daemon.events import IntakePaused, JobFailed, JobSucceeded, RequestMatched, ResultEmitted
 from daemon.index import Index
 from daemon.jobs import Job
 from daemon.segments import Position
-from daemon.state import Drop, State
+from daemon.state import State
 from tests.builders import ANY_EVENT, History, accepted, answered, ended
 from tests.examples import examples
 

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from daemon.envelope import MAX_DEADLINE, MAX_LABELS, NOT_YET, Envelope
+from daemon.envelope import MAX_DEADLINE, MAX_LABELS, Envelope
 from daemon.errors import BadRequest, Problem
 from daemon.requests import (
-    PLANNED_TASKS,
     Request,
     body_digest,
     digest_of,
@@ -175,13 +174,6 @@ def test_an_unknown_task_is_refused_with_the_list_and_the_nearest_one() -> None:
     assert problem.message == ('there is no task "generate_imgae"; did you mean "generate_image"?')
     assert [fault.pointer for fault in problem.faults] == ["/task"]
     assert all(task in problem.hints[0] for task in DOOR.handlers)
-
-
-@pytest.mark.parametrize("task", sorted(PLANNED_TASKS - set(DOOR.handlers)))
-def test_a_task_of_a_later_version_is_told_as_such(task: str) -> None:
-    problem = refused({"task": task})
-    assert problem.code == "unknown_task"
-    assert problem.message == f"this version of darkroom cannot do {task} yet"
 
 
 @pytest.mark.parametrize("task", [None, 1, [], {}, True])
@@ -363,17 +355,6 @@ def test_labels_are_taken_up_to_their_limit() -> None:
     room = MAX_LABELS - len('{"a": ""}')
     assert taken(labels={"a": "x" * room}).envelope.labels == {"a": "x" * room}
     assert list(faults(labels={"a": "x" * (room + 1)})) == ["/labels"]
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_a_field_of_a_later_version_is_refused_by_name_unless_it_holds_its_default(
-    name: str,
-) -> None:
-    default, _ = NOT_YET[name]
-    assert taken(**{name: default}).raw[name] == default
-    for other in (7, "x", {"a": 1}, [1]):
-        assert list(faults(**{name: other})) == [f"/{name}"]
-        assert "this version has no" in faults(**{name: other})[f"/{name}"]
 
 
 @pytest.mark.parametrize(
@@ -597,7 +578,6 @@ NAMES = st.sampled_from(
         {
             *Envelope.model_fields,
             *Envelope.ALIASES,
-            *NOT_YET,
             *DOOR.handlers["generate_image"].request.model_fields,
             *DOOR.handlers["generate_image"].request.ALIASES,
             "$schema",

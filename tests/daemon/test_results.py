@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.archive import Drop
 from daemon.errors import DarkroomError
 from daemon.events import (
     Event,
@@ -23,7 +24,6 @@ from daemon.events import (
 from daemon.files import name_to_text, text_to_name
 from daemon.lines import NO_HASH, decode, encode
 from daemon.results import Emitted, Put, Remove, ResultFolder, build, render, result_parts
-from daemon.state import Drop
 from tests.builders import EPOCH, ended, events_of, problem
 from tests.examples import examples
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.archive import Drop
 from daemon.events import (
     ArtifactSaved,
     Event,
@@ -29,7 +30,7 @@ from daemon.events import (
     ResultEmitted,
 )
 from daemon.jobs import ENDED, Job, evolve
-from daemon.state import Drop, State, fold
+from daemon.state import State, fold
 from tests.builders import (
     ANY_EVENT,
     ARTIFACT,

@@ -23,7 +23,7 @@ from daemon import darkroomtoml
 from daemon.budgets import Money
 from daemon.entries import WELL_KNOWN, load_configuration
 from daemon.events import BY_TYPE
-from daemon.requests import NOT_YET, Door, Envelope
+from daemon.requests import Door, Envelope
 from handlers import find_handlers
 from handlers.contract import ErrorCode
 from handlers.generic_shape.plan import OPTIONS as generic_options
@@ -44,6 +44,9 @@ def blocks(page: Path, kind: str) -> list[str]:
 
 QUICK = {"README.md", "configuring.md"}
 """Pages whose commands the suite has the time to run; those of the others take as long each."""
+
+MADE = {"batches.md": "film"}
+"""What a page drops last, where that is no helmet."""
 
 
 def shell_environment() -> dict[str, str]:
@@ -79,7 +82,8 @@ def test_the_commands_of_a_page_run_one_after_the_other(page: Path, tmp_path: Pa
         with contextlib.suppress(ProcessLookupError):  # nothing was left in the background
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-    result = json.loads((tmp_path / "studio" / "inbox" / "helmet.result.json").read_text())
+    inbox = tmp_path / "studio" / "inbox"
+    result = json.loads((inbox / f"{MADE.get(page.name, 'helmet')}.result.json").read_text())
     assert result["status"] == "succeeded" or result["attempts"] == 0
 
 
@@ -178,11 +182,6 @@ def test_every_field_is_documented() -> None:
     for task, handler in find_handlers().items():
         own = names([row[0] for row in rows(f"\n## {task}\n", tasks)])
         assert own == {*handler.request.model_fields, *handler.request.ALIASES} - {"task"}
-
-
-def test_every_field_that_is_refused_for_now_is_named() -> None:
-    later = PROTOCOL.split("## Not in this version")[1]
-    assert set(NOT_YET) <= set(re.findall(r"`([^`]+)`", later))
 
 
 def test_the_test_vector_is_right() -> None:

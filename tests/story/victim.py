@@ -33,8 +33,9 @@ import daemon.results
 import daemon.segments
 import handlers.media.decoding
 import handlers.media.rendering  # noqa: F401  imported before the fork, to save the time after it
-from daemon.app import App, Plugins, find_plugins
+from daemon.app import App
 from daemon.logs import configure_logs
+from daemon.plugins import Plugins, find_plugins
 from daemon.settings import load_settings
 from daemon.testing import tiny_image
 from handlers.contract import (
