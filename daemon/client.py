@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,16 @@ from daemon.clock import SystemClock
 from daemon.errors import UsageError
 from daemon.files import Unreadable, name_to_text, publish, read_whole, remove_beneath, text_to_name
 from daemon.inbox import REQUESTS, concerns_us
+from daemon.jobs import Job, parent_of
 from daemon.locks import RootLock, lock_holder
 from daemon.reading import load, look
 from daemon.requests import digest_of
 from daemon.results import Put, ResultFolder, result_parts
 from daemon.settings import Settings
+from daemon.state import State
 
-_LARGEST = 64 << 20
-"""Bytes of a result; what is larger is none of ours."""
+_LARGEST = 1 << 30
+"""Bytes of a result, which may be one of a large batch; what is larger is none of ours."""
 
 _PATIENCE = (0.01, 0.02, 0.05, 0.1)
 """Seconds between two looks for an answer; the last one repeats."""
@@ -93,8 +96,8 @@ def drop(settings: Settings, data: bytes, name: str) -> Dropped:
         or name.startswith("/")
     ):
         raise UsageError(
-            f"{name!r} is no name for a request: it ends in .json, is not hidden, "
-            "and is no result's; choose one with --name"
+            f"{name!r} is no name for a request: it ends in .json or .jsonl, "
+            "is not hidden, and is no result's; choose one with --name"
         )
     dropped = Dropped(name, digest_of(data))
     parts = tuple(text_to_name(name).split("/"))
@@ -119,8 +122,19 @@ def _place(settings: Settings, data: bytes, parts: tuple[str, ...]) -> None:
         raise UsageError(f"{place}: {(error.strerror or '').lower()}") from None
 
 
-def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Answer:
+def wait_for(
+    settings: Settings,
+    dropped: Dropped,
+    timeout: float | None,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Answer:
     """Wait until the answer to these very bytes is there.
+
+    Args:
+        settings: which root.
+        dropped: what is to be answered.
+        timeout: seconds to wait; None for ever.
+        meanwhile: called between two looks.
 
     Raises:
         UsageError: none came in time.
@@ -131,6 +145,7 @@ def wait_for(settings: Settings, dropped: Dropped, timeout: float | None) -> Ans
     while (answer := _answer(settings, dropped)) is None:
         if time.monotonic() >= ends:
             raise UsageError(f"no answer to {dropped.name} within {timeout:g} s; it goes on")
+        meanwhile()
         time.sleep(pause)
         pause = next(patience, pause)
     return answer
@@ -153,16 +168,20 @@ def control(settings: Settings, wanted: str, verb: str) -> str:
 
     Args:
         settings: which root.
-        wanted: a request's name, or a job.
+        wanted: the name of a request, or of an item of a batch, or a job.
         verb: "retry" or "cancel".
 
     Returns:
         What to tell.
 
     Raises:
-        UsageError: the log knows no such request.
+        UsageError: the log knows no such request, or it is an item that cannot be meant.
     """
-    name, _ = look(settings).find(wanted)
+    reading = look(settings)
+    name, drop = reading.find(wanted)
+    item = reading.state.jobs.get(drop.job or "")
+    if item is not None and item.batch is not None:
+        _check_item(reading.state, item, verb)
     stem = name.removesuffix(".json")
     # What is left of x.json.json would mean x.json.
     file = f"{name if stem.endswith(REQUESTS) else stem}.{verb}"
@@ -171,12 +190,29 @@ def control(settings: Settings, wanted: str, verb: str) -> str:
     return f"inbox/{file}" + ("" if served else " (no daemon runs; the next one will obey)")
 
 
+def _check_item(state: State, item: Job, verb: str) -> None:
+    """Make sure that a control file reaches this very item, and that it can be run again."""
+    newest = state.item_named(item.name)
+    if newest is None or newest.id != item.id:
+        raise UsageError(
+            f"{item.id} is an item of an older {parent_of(item.name)[0]}: "
+            f"to {verb} {item.name} would be about the newest one"
+        )
+    if verb == "retry" and item.status == "rejected":
+        raise UsageError(
+            f"{item.name} was refused ({item.error}), so it cannot be run again: "
+            f"mend it in {parent_of(item.name)[0]}, and drop that again"
+        )
+
+
 def rebuild(settings: Settings) -> str:
-    """Write every result again.
+    """Write every result again, and the rows of every queue.
 
     Raises:
         RootBusy: a daemon serves the root, and would write them as well.
     """
+    from daemon.rowfiles import restore  # with all that writes; nobody else here needs it
+
     state, segments = load(settings)
     staging = settings.private / "staging"
     for folder in (staging, settings.inbox):
@@ -184,13 +220,8 @@ def rebuild(settings: Settings) -> str:
     lock = RootLock(settings.lock)
     lock.take()
     try:
-        items = []
-        for name in state.drops:
-            drop = state.newest(name)
-            job = state.jobs.get(drop.job or "") if drop is not None else None
-            answers = job.last if job is not None else drop.event if drop is not None else 0
-            if drop is not None and answers:
-                items.append(Put(name, drop, answers, unless_whole=True))
+        rows, placeless = restore(settings.inbox, state, segments)
+        items = list(_owed(state))
         done = ResultFolder(settings.inbox, staging, settings.output, segments.get).work(items)
     finally:
         lock.release()
@@ -199,4 +230,16 @@ def rebuild(settings: Settings) -> str:
     ]
     written = sum(1 for one in done if not isinstance(one, Exception) and one.written)
     text = f"{written} results written, {len(items) - written - len(failed)} were whole"
+    text += f", the rows of {rows} queue{'s' if rows > 1 else ''} written" if rows else ""
+    failed += [f"the rows of {name}" for name in placeless]
     return text + (f", no place for: {', '.join(failed)}" if failed else "")
+
+
+def _owed(state: State) -> Iterator[Put]:
+    """The answers to all that was dropped and has been answered."""
+    for name in state.drops:
+        drop = state.newest(name)
+        job = state.jobs.get(drop.job or "") if drop is not None else None
+        answers = job.last if job is not None else drop.event if drop is not None else 0
+        if drop is not None and answers:
+            yield Put(name, drop, answers, unless_whole=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
+from daemon import bars
 from daemon.archive import Drop
 from daemon.clock import SystemClock
 from daemon.locks import lock_holder
@@ -16,6 +17,7 @@ from daemon.overview import Overview, Rate, Spending, counts, paused_by, rate
 from daemon.reading import Reading, look
 from daemon.settings import Settings
 from daemon.showing import console, plain, row
+from daemon.tally import Pace, Tally
 from handlers.contract import Json
 
 if TYPE_CHECKING:
@@ -111,6 +113,25 @@ class Glance:
         """Lanes and requests, those that are not empty."""
         return [table for table in (self._lanes(), self._requests()) if table.row_count]
 
+    def batches(self, paces: dict[str, Pace], most: int) -> list[Table]:
+        """Bars of the batches that run, if any do.
+
+        Args:
+            paces: how fast each went so far, by its job; kept up here.
+            most: how many to list.
+        """
+        state, now = self.reading.state, time.monotonic()
+        jobs = [state.jobs[job_id] for job_id in state.open_jobs]
+        running: dict[str, tuple[str, Tally, Pace]] = {}
+        for job in jobs:
+            tally = self.reading.tally(job)
+            if tally is not None:
+                running[job.id] = job.name, tally, paces.get(job.id, Pace())
+                running[job.id][2].add(now, tally.done)
+        paces.clear()
+        paces.update((job_id, pace) for job_id, (_, __, pace) in running.items())
+        return [bars.table(list(running.values())[:most])] if running else []
+
     def _lanes(self) -> Table:
         """The providers that have something to do."""
         from rich.table import Table
@@ -168,10 +189,15 @@ def _live(settings: Settings, most: int, seconds: float) -> None:
     from rich.live import Live
 
     with Live(console=console(), auto_refresh=False, screen=True) as live:
+        paces: dict[str, Pace] = {}
         while True:
             began = time.monotonic()
-            glance = Glance.of(settings, min(most, max(1, live.console.height - 12)))
-            live.update(Group(*glance.headlines(), *glance.tables()), refresh=True)
+            room = max(1, live.console.height - 12)
+            glance = Glance.of(settings, min(most, room))
+            batches = glance.batches(paces, max(1, room // 2))
+            left = max(1, room - sum(table.row_count + 2 for table in batches))
+            del glance.rows[:-left]
+            live.update(Group(*glance.headlines(), *batches, *glance.tables()), refresh=True)
             time.sleep(_pause(began, seconds))
 
 

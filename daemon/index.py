@@ -141,6 +141,17 @@ class Index:
         rows = [] if self._is_empty else self._rows(query, batch, wanted)
         return rows[0][0] if rows else None
 
+    def failed_items(self, batch: str, most: int) -> list[Job]:
+        """The first items of a batch that failed or were none, in their order."""
+        status = f"json_extract(body, '$[{Job._fields.index('status')}]')"
+        rows = self._rows(
+            f"SELECT body FROM jobs WHERE batch = ? AND {status} IN ('failed', 'rejected') "  # noqa: S608
+            "ORDER BY item LIMIT ?",
+            batch,
+            most,
+        )
+        return [_job(body) for (body,) in rows]
+
     # ------------------------------------------------------------ as a whole
 
     def position(self) -> Position | None:

@@ -81,6 +81,8 @@ class Overview:
         for job in sorted(jobs, key=lambda job: job.first):
             self._oldest.setdefault(job.name, job)
         for job in jobs:
+            if job.is_batch:
+                continue  # its items are in their lanes
             lane = self.lanes.setdefault(job.provider, Lane())
             where = self._where(job)
             setattr(lane, where, getattr(lane, where) + 1)
@@ -116,6 +118,8 @@ class Overview:
         for reached in self._reached.values():
             if job.provider in reached.providers or reached.batch == (account_of(job) or ""):
                 return told(reached)
+        if job.is_batch:
+            return "its turn"
         if job.provider in self._kept_off:
             return f"{job.provider}, which asked for patience until {self._kept_off[job.provider]}"
         full = self.lanes[job.provider].running >= self._places

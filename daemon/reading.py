@@ -10,6 +10,7 @@ from heapq import nlargest
 from pathlib import Path
 
 from daemon.archive import Drop
+from daemon.batch import Batch
 from daemon.blame import needed
 from daemon.clock import SystemClock
 from daemon.errors import IndexFailed, UsageError
@@ -20,6 +21,7 @@ from daemon.references import unmet
 from daemon.segments import Segments, segment_paths
 from daemon.settings import Settings
 from daemon.state import State
+from daemon.tally import Tally
 from handlers.contract import Json
 
 POLL_SECONDS = 0.2
@@ -68,7 +70,8 @@ class Reading:
         return nlargest(most, rows.items(), key=lambda row: row[1].event)
 
     def find(self, wanted: str) -> tuple[str, Drop]:
-        """The request that somebody means, by its name, its name without .json, or its job.
+        """The request that somebody means, by its name, its name without .json or .jsonl, or its
+        job; an item of a batch by its number, as in shoes.json#3, or its job.
 
         Raises:
             UsageError: there is none.
@@ -77,7 +80,12 @@ class Reading:
         job = state.jobs.get(wanted) or state.item_named(wanted)
         if job is not None and job.batch is not None:
             return job.name, Drop("", None, job.id, job.first)
-        for name in (wanted, f"{wanted}.json", job.name if job is not None else ""):
+        for name in (
+            wanted,
+            f"{wanted}.json",
+            f"{wanted}.jsonl",
+            job.name if job is not None else "",
+        ):
             drop = state.newest(name)
             if drop is not None:
                 if job is not None and drop.job != job.id:
@@ -96,6 +104,25 @@ class Reading:
         last = self.state.jobs[drop.job].last
         return self.segments.get(last) if last else None
 
+    def tally(self, job: Job | None) -> Tally | None:
+        """How many items of a batch stand where; None of what is no batch, or not opened yet."""
+        batch = self.batch(job)
+        return Tally.of(batch) if batch is not None else None
+
+    def batch(self, job: Job | None) -> Batch | None:
+        """What is known of the items of a job; None where it has none."""
+        return self.state.batches.get(job.id) if job is not None and job.is_batch else None
+
+    def failed(self, job: Job, most: int) -> list[Job]:
+        """The first items of a batch that failed or were none, in their order."""
+        at_hand = [one for one in self.state.jobs.values() if one.batch == job.id]
+        known = {one.id for one in at_hand}
+        found = [one for one in at_hand if one.status in ("failed", "rejected")]
+        if self.index is not None:
+            archived = self.index.failed_items(job.id, most + len(known))
+            found += [one for one in archived if one.id not in known]
+        return sorted(found, key=lambda one: one.item)[:most]
+
     def progress(self, job: Job | None) -> Recorded | None:
         """What was told last of how far an open job is."""
         if job is None or job.ended or not job.progressed:
@@ -106,6 +133,9 @@ class Reading:
         """Where a job stands, and how far it is."""
         if job is not None and job.status == "waiting" and (needs := unmet(self.state, job)):
             return f"waiting for {needed(needs)}"
+        tally = self.tally(job)
+        if tally is not None:
+            return f"{describe(job)} {tally.in_words()}"
         told = self.progress(job)
         event = told.event if told is not None else None
         if told is None or not isinstance(event, ProviderProgressed):

@@ -22,7 +22,7 @@ from daemon.eventlog import EventLog
 from daemon.events import ItemRejected, JobAccepted, JobEnded, Recorded
 from daemon.files import append_beneath, fitted, status_beneath, text_to_name, write_all
 from daemon.jobs import QUEUE, Job, parent_of
-from daemon.results import row
+from daemon.results import Get, row
 from daemon.state import State
 
 ROWS = ".result.jsonl"
@@ -204,15 +204,24 @@ class Rows:
         return (one for one in behind if self._is_of(one, wanted))
 
     def _is_of(self, recorded: Recorded, wanted: Catch) -> bool:
-        event = recorded.event
-        if not (recorded.subject or "").startswith(f"{wanted.name}#"):
-            return False
-        if isinstance(event, ItemRejected):
-            return event.batch == wanted.job
-        if not isinstance(event, JobEnded):
-            return False
-        accepted = self._log.get(event.first).event
-        return isinstance(accepted, JobAccepted) and accepted.batch == wanted.job
+        named = (recorded.subject or "").startswith(f"{wanted.name}#")
+        return named and batch_of(recorded, self._log.get) == wanted.job
+
+
+def batch_of(recorded: Recorded, get: Get) -> str | None:
+    """The job of the batch that an event ended an item of; None where it ended none.
+
+    Args:
+        recorded: any event.
+        get: an event of the log, by its sequence.
+    """
+    event = recorded.event
+    if isinstance(event, ItemRejected):
+        return event.batch
+    if not isinstance(event, JobEnded):
+        return None
+    accepted = get(event.first).event
+    return accepted.batch if isinstance(accepted, JobAccepted) else None
 
 
 def _last_row(descriptor: int) -> int | None:

@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING
 from daemon.archive import Drop
 from daemon.checkups import Finding
 from daemon.events import ProviderProgressed, Recorded
+from daemon.jobs import Job, parent_of
 from daemon.reading import Reading, check_root, concerns, lines, load, look, parse
 from daemon.results import build, render
+from daemon.results import row as result_row
 from daemon.settings import Settings
 from daemon.state import State
+from daemon.tally import numbers
 from handlers.contract import Json
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+FAILED = 10
+"""Items of a batch that failed, of which is told why."""
 
 
 def plain(text: str) -> str:
@@ -45,6 +51,7 @@ def status(state: State, drop: Drop) -> str:
 def row(reading: Reading, name: str, drop: Drop) -> dict[str, Json]:
     state = reading.state
     job = state.jobs.get(drop.job or "")
+    batch = reading.batch(job)
     return {
         "request": name,
         "status": status(state, drop),
@@ -55,6 +62,8 @@ def row(reading: Reading, name: str, drop: Drop) -> dict[str, Json]:
         "due": job.due if job is not None else None,
         "error": job.error if job is not None else None,
         "progress": _progress(reading.progress(job)),
+        "items": numbers(batch) if batch is not None else None,
+        "batch": parent_of(name)[0] if job is not None and job.batch is not None else None,
         "accepted_at": job.accepted_at if job is not None else None,
         "request_sha256": drop.request_sha256,
     }
@@ -72,21 +81,40 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
     state = reading.state
     name, drop = reading.find(wanted)
     ending = reading.answer(drop)
+    job = state.jobs.get(drop.job or "")
     if as_json:
-        shown = (
-            build(name, drop, ending, reading.segments.get)
-            if ending is not None
-            else row(reading, name, drop)
-        )
+        shown = _answered(reading, name, drop, ending) if ending else row(reading, name, drop)
         print(render(shown).decode(), end="")
         return
-    job = state.jobs.get(drop.job or "")
     print(f"{plain(name)}: {plain(reading.standing(job))}")
     if job is not None:
-        print(f"  job       {job.id} ({job.task} by {job.provider}), accepted {job.accepted_at}")
-    if ending is None:
-        return
-    result = build(name, drop, ending, reading.segments.get)
+        _show_job(reading, job)
+    if ending is not None:
+        _show_result(build(name, drop, ending, reading.segments.get))
+    if job is not None and job.is_batch:
+        _show_failed(reading, job)
+
+
+def _answered(reading: Reading, name: str, drop: Drop, ending: Recorded) -> dict[str, Json]:
+    """The result of what has ended; of an item its row."""
+    job, get = reading.state.jobs.get(drop.job or ""), reading.segments.get
+    if job is not None and job.batch is not None:
+        return result_row(ending, get)
+    return build(name, drop, ending, get)
+
+
+def _show_job(reading: Reading, job: Job) -> None:
+    """Which job it is, by whom; which batch it is of."""
+    by = f" by {job.provider}" if job.provider else ""
+    print(f"  job       {job.id} ({job.task}{by}), accepted {job.accepted_at}")
+    batch = reading.state.jobs.get(job.batch) if job.batch is not None else None
+    if batch is not None:
+        item = f"item {job.item}" + (f" ({plain(job.item_id)})" if job.item_id else "")
+        print(f"  batch     {plain(batch.name)}, {item}, job {batch.id}")
+
+
+def _show_result(result: Mapping[str, Json]) -> None:
+    """What came of it."""
     for artifact in result["artifacts"]:
         print(f"  artifact  {artifact['path']} ({_measures(artifact)})")
     for warning in result["warnings"]:
@@ -98,6 +126,18 @@ def show_one(settings: Settings, wanted: str, *, as_json: bool) -> None:
             print(f"  fault     {plain(fault['pointer'])} {plain(fault['message'])}")
         for hint in error["hints"]:
             print(f"  hint      {hint}")
+
+
+def _show_failed(reading: Reading, job: Job) -> None:
+    """The first items of a batch that failed, and why."""
+    tally = reading.tally(job)
+    for item in reading.failed(job, FAILED):
+        error = getattr(reading.segments.get(item.last).event, "error", None) or {}
+        why = f"{error.get('code')}: {error.get('message')}"
+        print(f"  {item.status:<9} #{item.item} {plain(why)}")
+    more = tally.failed + tally.rejected - FAILED if tally is not None else 0
+    if more > 0:
+        print(f"            and {more} more")
 
 
 def _measures(artifact: Mapping[str, Json]) -> str:

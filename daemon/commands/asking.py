@@ -9,14 +9,22 @@ import typer
 
 from daemon.commands import EXIT_FAILED, Root, requests, settings_of
 
-Request = Annotated[str, typer.Argument(help="Its name or job.", autocompletion=requests)]
+Request = Annotated[
+    str,
+    typer.Argument(
+        help="Its name or job; shoes.json#3 is the third item of a batch.", autocompletion=requests
+    ),
+]
 
 
 def submit(
     file: Annotated[str, typer.Argument(help="A request's file, or - for standard input.")],
     root: Root = None,
     name: Annotated[
-        str | None, typer.Option(help="The name to drop it under, as in alice/helmet.json.")
+        str | None,
+        typer.Option(
+            help="The name to drop it under, as in alice/helmet.json; a queue's ends in .jsonl."
+        ),
     ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the answer and print it.")] = False,
     timeout: Annotated[
@@ -25,17 +33,24 @@ def submit(
 ) -> None:
     """Drop a request, as a rename into the inbox would.
 
+    Also a batch, or a queue with a request a line: with --wait it is told on
+    stderr how far it is, how fast it goes and how long it may take.
+
     Examples:
 
     darkroom submit helmet.json --wait
+
+    darkroom submit shoes.jsonl --wait
+
+    generate-requests | darkroom submit - --name shoes.jsonl
 
     echo '{"prompt": "a fox"}' | darkroom submit - --name alice/fox.json
 
     Exit codes:
 
-    0  it succeeded; without --wait: it was dropped
+    0  it succeeded, and of a batch every item; without --wait: it was dropped
 
-    1  it failed or was refused; the answer says why
+    1  it, or an item of it, failed or was refused; the answer says why
 
     2  it could not be dropped, or no answer came in time
     """
@@ -52,7 +67,15 @@ def submit(
     if not wait:
         print(dropped.name)
         return
-    result = client.wait_for(settings, dropped, timeout)
+    from daemon.following import may_be_batch
+
+    if may_be_batch(dropped.name, data):
+        from daemon.bars import shown
+
+        with shown(settings, dropped) as look:
+            result = client.wait_for(settings, dropped, timeout, look)
+    else:
+        result = client.wait_for(settings, dropped, timeout)
     print(result.text, end="")
     sys.exit(0 if result.ok else EXIT_FAILED)
 
@@ -62,7 +85,8 @@ def retry(request: Request, root: Root = None) -> None:
 
     A job that failed keeps what was paid for and answered, and asks for the
     rest. One that succeeded is asked anew, and its new pictures lie beside the
-    old ones. A request that was refused is judged again.
+    old ones. A request that was refused is judged again. Of a batch those
+    items are run again that did not succeed, or all of them if all did.
     """
     from daemon import client
 
@@ -70,7 +94,7 @@ def retry(request: Request, root: Root = None) -> None:
 
 
 def cancel(request: Request, root: Root = None) -> None:
-    """End a request's job, now.
+    """End a request's job, now; of a batch all that has not ended.
 
     A paid call that is under way may still be billed; the answer says so.
     """

@@ -13,7 +13,8 @@ def status(
     request: Annotated[
         str | None,
         typer.Argument(
-            help="A request's name or a job; all, if left out.", autocompletion=requests
+            help="A request's or an item's name, or a job; all, if left out.",
+            autocompletion=requests,
         ),
     ] = None,
     root: Root = None,
@@ -23,13 +24,16 @@ def status(
     """Show where requests stand, and what each one waits for.
 
     How many stand where, how fast it goes, which provider works on what, and
-    the newest requests. Needs no running daemon.
+    the newest requests. Of a batch how far it is, and why its first items
+    failed. Needs no running daemon.
 
     Examples:
 
     darkroom status
 
     darkroom status helmet --json
+
+    darkroom status 'shoes.jsonl#3'
     """
     settings = settings_of(root)
     if request is None:
@@ -51,8 +55,8 @@ def watch(
 ) -> None:
     """Show where requests stand, as it changes; Ctrl-C ends it.
 
-    On a terminal a live table, into a pipe one line whenever the counts
-    changed.
+    On a terminal a live table with a bar for each batch that runs, into a pipe
+    one line whenever the counts changed.
     """
     from daemon import dashboard
 

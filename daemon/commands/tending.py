@@ -66,7 +66,7 @@ def verify(root: Root = None) -> None:
 
 
 def rebuild(root: Root = None) -> None:
-    """Write every result again, from the log alone.
+    """Write every result again, and the rows of every queue, from the log alone.
 
     For after a restore, or when results were deleted: nothing is run and
     nothing is paid for. Stop the daemon first.

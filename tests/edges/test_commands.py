@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import pty
 import shutil
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -314,7 +317,13 @@ def test_submit_makes_the_sub_folder_of_a_name(root: Root) -> None:
 
 @pytest.mark.parametrize(
     ("request_", "code", "status"),
-    [(DRY, 0, "succeeded"), (BAD, 1, "rejected"), ([], 1, "rejected")],
+    [
+        (DRY, 0, "succeeded"),
+        (BAD, 1, "rejected"),
+        ("x", 1, "rejected"),
+        ([DRY, DRY], 0, "succeeded"),
+        ([DRY, BAD], 1, "partial"),
+    ],
 )
 def test_submit_wait_prints_the_result_and_exits_by_it(
     served: Root, request_: Any, code: int, status: str
@@ -328,6 +337,75 @@ def test_submit_wait_prints_the_result_and_exits_by_it(
 def test_submit_wait_of_a_failure_exits_1(served: Root) -> None:
     done = darkroom(served.path, "submit", "-", "--wait", stdin=data({**DRY, "provider": "nobody"}))
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (1, "provider_not_found")
+
+
+def test_submit_wait_of_a_queue_is_answered_by_its_summary_and_keeps_its_rows(
+    served: Root, tmp_path: Path
+) -> None:
+    path = tmp_path / "queue.jsonl"
+    rows = served.inbox / "queue.jsonl.result.jsonl"
+    for lines, code in ([DRY, DRY], 0), ([DRY, DRY, BAD], 1):
+        path.write_bytes(b"".join(data(line) + b"\n" for line in lines))
+        done = darkroom(served.path, "submit", str(path), "--wait")
+        summary = json.loads(done.stdout)
+        assert (done.returncode, summary["count"], done.stderr) == (code, len(lines), "")
+        assert summary["request_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert [json.loads(row)["index"] for row in rows.read_text().splitlines()] == [
+            *range(1, len(lines) + 1)
+        ]
+
+
+def test_standard_input_is_a_queue_under_the_name_of_one(served: Root) -> None:
+    arguments = ["submit", "-", "--name", "sub/piped.jsonl", "--wait"]
+    done = darkroom(served.path, *arguments, stdin=data(DRY) + b"\n" + data(DRY) + b"\n")
+    assert (done.returncode, json.loads(done.stdout)["succeeded"]) == (0, 2)
+
+
+def held_queue(served: Root, name: str, *, terminal: bool) -> tuple[int, str, str]:
+    """Submit a queue that is held back until something is told of it; the exit code, what is told
+    and what is answered."""
+    pause, said = served.inbox / "PAUSE.local", b""
+    pause.touch()
+    main, other = pty.openpty() if terminal else os.pipe()
+    running = subprocess.Popen(
+        command(served.path, "submit", "-", "--name", name, "--wait"),
+        env=environment(TERM="xterm", COLUMNS="100"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=other,
+        cwd=REPOSITORY,
+    )
+    os.close(other)
+    assert running.stdin is not None
+    running.stdin.write((data(DRY) + b"\n") * 3 + data(BAD) + b"\n")
+    running.stdin.close()
+    try:
+        while chunk := os.read(main, 65536):
+            said += chunk
+            if b"1 of 4, 1 failed" in said:
+                pause.unlink(missing_ok=True)
+    except OSError:  # how a terminal says that nobody holds its other end
+        pass
+    os.close(main)
+    assert running.stdout is not None
+    answer = running.stdout.read().decode()
+    running.stdout.close()
+    return running.wait(30), said.decode(), answer
+
+
+def test_submit_wait_tells_in_lines_how_far_a_batch_is(served: Root) -> None:
+    code, said, answer = held_queue(served, "lines.jsonl", terminal=False)
+    assert (code, json.loads(answer)["status"]) == (1, "partial")
+    first, *_, last = said.splitlines()
+    assert first == "lines.jsonl: 1 of 4, 1 failed"
+    assert last.startswith("lines.jsonl: 4 of 4, 1 failed")
+
+
+def test_submit_wait_shows_a_bar_on_a_terminal(served: Root) -> None:
+    code, said, answer = held_queue(served, "bar.jsonl", terminal=True)
+    assert (code, json.loads(answer)["status"]) == (1, "partial")
+    assert "━" in said
+    assert "4 of 4, 1 failed" in said.split("\r")[-2]  # a last one, that stays
 
 
 def test_submit_wait_gives_up_at_its_timeout_with_2(served: Root) -> None:
@@ -456,6 +534,77 @@ def test_status_of_a_request_that_is_still_open_says_where_it_stands(served: Roo
     assert (
         json.loads(darkroom(served.path, "status", "open", "--json").stdout)["status"] == "retrying"
     )
+
+
+@pytest.fixture(scope="module")
+def batched_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = Root(tmp_path_factory.mktemp("batched") / "root")
+    bad = {**PICTURE, "provider": "nobody"}
+    root.drop("shoes.json", [DRY, {**bad, "id": "bad"}, BAD])
+    root.drop("q.jsonl", b"".join(data(one) + b"\n" for one in [DRY, *[bad] * 12]))
+    drain(root.path)
+    return root.path
+
+
+@pytest.fixture
+def batched(batched_once: Path, tmp_path: Path) -> Root:
+    """A root with a batch and a queue, in both of which something failed."""
+    shutil.copytree(batched_once, tmp_path / "root", symlinks=True)
+    return Root(tmp_path / "root")
+
+
+def test_status_tells_how_far_batches_are(batched: Root) -> None:
+    shown = darkroom(batched.path, "status").stdout
+    assert "partial 3 of 3, 2 failed" in shown
+    rows = json.loads(darkroom(batched.path, "status", "--json").stdout)["requests"]
+    items = {row["request"]: row["items"] for row in rows}
+    assert items["shoes.json"] == {
+        "total": 3, "done": 3, "unread": 0,
+        "succeeded": 1, "failed": 1, "cancelled": 0, "rejected": 1,
+    }  # fmt: skip
+    assert items["q.jsonl"]["done"] == 13
+
+
+@pytest.mark.parametrize("name", ["q.jsonl", "q"])
+def test_status_of_a_batch_says_why_its_first_items_failed(batched: Root, name: str) -> None:
+    shown = darkroom(batched.path, "status", name).stdout
+    assert shown.startswith("q.jsonl: partial 13 of 13, 12 failed\n")
+    failed = [line for line in shown.splitlines() if line.startswith("  failed ")]
+    assert len(failed) == 10
+    assert "#2 provider_not_found: there is no provider 'nobody'" in failed[0]
+    assert "and 2 more" in shown
+
+
+def test_status_of_an_item_by_name_and_by_job_names_its_batch(batched: Root) -> None:
+    first, second, third = batched.wait_result("shoes.json")["results"]
+    shown = {
+        darkroom(batched.path, "status", one).stdout for one in ("shoes.json#2", second["job"])
+    }
+    (text,) = shown
+    assert text.startswith("shoes.json#2: failed\n")
+    assert "  batch     shoes.json, item 2 (bad), job " in text
+    assert "rejected" in darkroom(batched.path, "status", "shoes.json#3").stdout
+    for row in (first, second, third):
+        done = darkroom(batched.path, "status", row["request"], "--json")
+        assert json.loads(done.stdout) == row
+
+
+def test_status_and_watch_tell_of_a_batch_that_runs(served: Root) -> None:
+    (served.inbox / "PAUSE.local").touch()
+    served.drop("runs.json", [DRY, DRY, BAD])
+    wait_until(lambda: "job.accepted" in served.types("runs.json#2"), "its items are accepted")
+    text = darkroom(served.path, "status", "runs").stdout
+    assert text.startswith("runs.json: running 1 of 3, 1 failed\n")
+    assert "  rejected  #3 unknown_task: there is no task" in text
+    shown = json.loads(darkroom(served.path, "status", "runs", "--json").stdout)
+    assert shown["items"]["waiting"] == 2
+    item = json.loads(darkroom(served.path, "status", "runs.json#1", "--json").stdout)
+    assert (item["batch"], item["items"]) == ("runs.json", None)
+    assert "" not in json.loads(darkroom(served.path, "status", "--json").stdout)["lanes"]
+    said = until_said(b"1 of 3, 1 failed", "watch", "--root", str(served.path))
+    assert "━" in said
+    (served.inbox / "PAUSE.local").unlink()
+    assert served.wait_result("runs.json")["status"] == "partial"
 
 
 def test_status_says_what_an_open_request_waits_for(served: Root) -> None:
@@ -607,6 +756,30 @@ def on_a_terminal(*arguments: str) -> tuple[int, str]:
     return running.wait(30), said.decode()
 
 
+def until_said(wanted: bytes, *arguments: str) -> str:
+    """What a command shows on a terminal until it has shown something; it is ended then."""
+    main, other = pty.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 150, 0, 0))
+    running = subprocess.Popen(
+        [sys.executable, "-m", "daemon", *arguments],
+        env=environment(TERM="xterm"),
+        stdout=other,
+        stderr=other,
+        stdin=other,
+        cwd=REPOSITORY,
+    )
+    os.close(other)
+    said = b""
+    try:
+        while wanted not in said:
+            said += os.read(main, 65536)
+    finally:
+        running.kill()
+        running.wait(30)
+        os.close(main)
+    return said.decode(errors="replace")
+
+
 @pytest.mark.parametrize("arguments", [["status"], ["status", "evil"], ["events"]])
 def test_a_name_cannot_speak_to_the_terminal(root: Root, arguments: list[str]) -> None:
     name = "evil\x1b]0;pwned\x07\x1b[2J.json"
@@ -694,6 +867,54 @@ def test_retry_of_a_name_that_ends_in_json_twice_is_of_that_one(root: Root) -> N
     assert root.types("x.json").count("job.succeeded") == 1
 
 
+@pytest.mark.parametrize(("name", "file"), [("shoes", "shoes"), ("q.jsonl", "q.jsonl")])
+@pytest.mark.parametrize("by", ["the name", "the job"])
+def test_retry_of_a_batch_runs_again_what_failed(
+    batched: Root, name: str, file: str, by: str
+) -> None:
+    full = "shoes.json" if name == "shoes" else name
+    job = batched.wait_result(full)["job"]
+    done = darkroom(batched.path, "retry", job if by == "the job" else name)
+    assert (done.returncode, done.stdout.split()[0]) == (0, f"inbox/{file}.retry")
+    drain(batched.path)
+    assert batched.types(f"{full}#1").count("job.started") == 1
+    assert batched.types(f"{full}#2").count("job.failed") == 2
+    assert batched.types(full).count("batch.ended") == 2
+
+
+@pytest.mark.parametrize("by", ["the name", "the job"])
+def test_retry_of_an_item_runs_that_one_again(batched: Root, by: str) -> None:
+    job = batched.wait_result("shoes.json")["results"][0]["job"]
+    done = darkroom(batched.path, "retry", job if by == "the job" else "shoes.json#1")
+    assert (done.returncode, done.stdout.split()[0]) == (0, "inbox/shoes.json#1.retry")
+    drain(batched.path)
+    assert batched.types("shoes.json#1").count("job.succeeded") == 2
+    assert batched.types("shoes.json#2").count("job.failed") == 1
+    assert batched.wait_result("shoes.json")["succeeded"] == 1
+
+
+def test_retry_of_an_item_that_cannot_be_meant_is_refused_in_words(batched: Root) -> None:
+    job = batched.wait_result("shoes.json")["results"][0]["job"]
+    fails(darkroom(batched.path, "retry", "shoes.json#3"), 2, "unknown_task", "drop that again")
+    batched.drop("shoes.json", [DRY])
+    drain(batched.path)
+    for name in ("retry", "cancel"):
+        fails(darkroom(batched.path, name, job), 2, "an older shoes.json")
+
+
+def test_cancel_of_an_item_and_then_of_its_queue(served: Root) -> None:
+    served.drop("waits.jsonl", (data(WAITS) + b"\n") * 3)
+    for number in (1, 2, 3):
+        name = f"waits.jsonl#{number}"
+        wait_until(lambda name=name: "job.retrying" in served.types(name), "it waits")
+    done = darkroom(served.path, "cancel", "waits.jsonl#2")
+    assert (done.returncode, done.stdout) == (0, "inbox/waits.jsonl#2.cancel\n")
+    wait_until(lambda: "job.cancelled" in served.types("waits.jsonl#2"), "it is cancelled")
+    assert darkroom(served.path, "cancel", "waits.jsonl").stdout == "inbox/waits.jsonl.cancel\n"
+    summary = served.wait_result("waits.jsonl")
+    assert (summary["status"], summary["cancelled"]) == ("cancelled", 3)
+
+
 @pytest.mark.parametrize("name", ["retry", "cancel"])
 def test_retry_and_cancel_of_an_unknown_request_exit_2_and_drop_nothing(
     answered: Root, name: str
@@ -718,6 +939,24 @@ def test_rebuild_writes_lost_results_again_to_the_byte(answered: Root) -> None:
     assert "4 results written" in done.stdout
     assert {path: path.read_bytes() for path in answered.inbox.rglob("*.result.json")} == before
     assert "4 were whole" in darkroom(answered.path, "rebuild").stdout
+
+
+@pytest.mark.parametrize("left", ["nothing", "less", "more", "other"])
+def test_rebuild_restores_the_rows_of_queues_to_the_byte(batched: Root, left: str) -> None:
+    rows = batched.inbox / "q.jsonl.result.jsonl"
+    before = rows.read_bytes()
+    middle = len(before) // 2
+    kept = {
+        "less": before[:middle],
+        "more": before + b"{}\n",
+        "other": before[:middle] + b"x" + before[middle + 1 :],
+    }
+    rows.unlink()
+    if left in kept:
+        rows.write_bytes(kept[left])
+    assert "the rows of 1 queue written" in darkroom(batched.path, "rebuild").stdout
+    assert rows.read_bytes() == before
+    assert "rows" not in darkroom(batched.path, "rebuild").stdout
 
 
 def test_rebuild_works_with_nothing_left_but_the_log(answered: Root) -> None:
