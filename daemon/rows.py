@@ -161,7 +161,7 @@ class Rows:
         if isinstance(first, Row) and name not in self._behind:
             self._behind[name] = Catch(name, first.job, first.since, endings[-1].sequence)
             with append_beneath(self._inbox, rows_parts(name)) as descriptor:
-                self._add(descriptor, endings)
+                self._add(descriptor, endings, self._log.get)
             del self._behind[name]
             return
         wanted = first if isinstance(first, Catch) else self._behind.get(name)
@@ -169,7 +169,8 @@ class Rows:
             wanted = self._behind[name] = wanted._replace(until=endings[-1].sequence)
         with append_beneath(self._inbox, rows_parts(name)) as descriptor:
             if wanted is not None:
-                self._add(descriptor, self._missing(descriptor, wanted))
+                known = _Acceptances(self._log.get)
+                self._add(descriptor, self._missing(descriptor, wanted, known), known.get)
                 self._behind.pop(name, None)
             if isinstance(first, Flush):
                 os.fsync(descriptor)
@@ -181,11 +182,11 @@ class Rows:
             return False
         return True
 
-    def _add(self, descriptor: int, endings: Iterable[Recorded]) -> None:
+    def _add(self, descriptor: int, endings: Iterable[Recorded], get: Get) -> None:
         """Add rows, many with one write: whoever tails the file sees whole lines."""
         left = iter(endings)
         while piece := list(islice(left, _PIECE)):
-            data = b"".join(to_json(row(ending, self._log.get)) + b"\n" for ending in piece)
+            data = b"".join(to_json(row(ending, get)) + b"\n" for ending in piece)
             place = os.fstat(descriptor).st_size
             try:
                 write_all(descriptor, data)
@@ -193,7 +194,7 @@ class Rows:
                 os.ftruncate(descriptor, place)  # no half line
                 raise
 
-    def _missing(self, descriptor: int, wanted: Catch) -> Iterator[Recorded]:
+    def _missing(self, descriptor: int, wanted: Catch, known: _Acceptances) -> Iterator[Recorded]:
         """The endings of a queue's items that its file does not tell of; there may be very
         many."""
         last = _last_row(descriptor)
@@ -201,11 +202,12 @@ class Rows:
             os.ftruncate(descriptor, 0)
         after = max(last or 0, wanted.since)
         behind = takewhile(lambda one: one.sequence <= wanted.until, self._log.read(after))
-        return (one for one in behind if self._is_of(one, wanted))
+        return (one for one in behind if self._is_of(one, wanted, known))
 
-    def _is_of(self, recorded: Recorded, wanted: Catch) -> bool:
+    def _is_of(self, recorded: Recorded, wanted: Catch, known: _Acceptances) -> bool:
+        known.see(recorded)
         named = (recorded.subject or "").startswith(f"{wanted.name}#")
-        return named and batch_of(recorded, self._log.get) == wanted.job
+        return named and batch_of(recorded, known.get) == wanted.job
 
 
 def batch_of(recorded: Recorded, get: Get) -> str | None:
@@ -222,6 +224,30 @@ def batch_of(recorded: Recorded, get: Get) -> str | None:
         return None
     accepted = get(event.first).event
     return accepted.batch if isinstance(accepted, JobAccepted) else None
+
+
+class _Acceptances:
+    """What accepted items, while the log is read in order: of those that end soon after, it is at
+    hand, and nothing has to be looked for on the disk.
+
+    Args:
+        get: an event of the log, by its sequence.
+    """
+
+    def __init__(self, get: Get) -> None:
+        self._get = get
+        self._at_hand: dict[int, Recorded] = {}
+
+    def see(self, recorded: Recorded) -> None:
+        """Keep it, and let go of the oldest where there are very many."""
+        if isinstance(recorded.event, JobAccepted):
+            self._at_hand[recorded.sequence] = recorded
+            if len(self._at_hand) > MOST:
+                del self._at_hand[next(iter(self._at_hand))]
+
+    def get(self, sequence: int) -> Recorded:
+        """An event of the log."""
+        return self._at_hand.get(sequence) or self._get(sequence)
 
 
 def _last_row(descriptor: int) -> int | None:

@@ -20,6 +20,7 @@ from daemon.app import App
 from daemon.events import Recorded
 from daemon.inbox import CONTROLS
 from daemon.plugins import Plugins
+from daemon.results import Get
 from daemon.settings import load_settings
 from handlers import handler_of
 from handlers.contract import Context, Handler, HandlerError, TaskRequest
@@ -472,9 +473,9 @@ def test_a_queue_waits_where_its_rows_cannot_be_written_as_fast(
         monkeypatch.setattr(module, name, value)
     disk, add = threading.Event(), writing.Rows._add
 
-    def slowly(self: writing.Rows, descriptor: int, endings: Iterable[Recorded]) -> None:
+    def slowly(self: writing.Rows, descriptor: int, endings: Iterable[Recorded], get: Get) -> None:
         disk.wait(20)
-        add(self, descriptor, endings)
+        add(self, descriptor, endings, get)
 
     monkeypatch.setattr(writing.Rows, "_add", slowly)
     stage = Stage(tmp_path)
