@@ -188,7 +188,7 @@ PARTS = [
 ]
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("chosen", PARTS)
 def test_a_kill_at_every_boundary_admits_each_line_once_and_pays_nothing_twice(
     chosen: Any, passed: list[str], tmp_path: Path
@@ -199,7 +199,7 @@ def test_a_kill_at_every_boundary_admits_each_line_once_and_pays_nothing_twice(
         live(tmp_path / str(kill_at), [kill_at], [1 + number % 2])
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("seeds", [2, pytest.param(60, marks=pytest.mark.slow)])
 def test_kills_again_and_again_while_a_queue_changes_lose_nothing_either(
     seeds: int, passed: list[str], tmp_path: Path
