@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
@@ -64,7 +65,13 @@ EPOCH = "2026-01-01T00:00:00.000Z"
 
 def door(root: str = "/root", output: str = "/root/tmp") -> Door:
     """The strict door with every handler there is."""
-    return Door(find_handlers(), PurePosixPath(root), PurePosixPath(output))
+    return Door(_handlers(), PurePosixPath(root), PurePosixPath(output))
+
+
+@functools.cache
+def _handlers() -> Mapping[str, Handler]:
+    """Found once: that takes longer than most of what is done with a bench."""
+    return find_handlers()
 
 
 def as_bytes(value: Any) -> bytes:

@@ -17,6 +17,7 @@ import handlers.generate_batch_media
 from daemon import batches
 from daemon import rows as writing
 from daemon.app import App
+from daemon.closing import Closing
 from daemon.events import Recorded
 from daemon.inbox import CONTROLS
 from daemon.plugins import Plugins
@@ -531,6 +532,27 @@ def test_half_a_row_that_a_crash_left_is_cut_off(stage: Stage) -> None:
 
     asyncio.run(stage.during(scene))
     assert [row["index"] for row in stage.rows("q.jsonl")] == [1, 2]
+
+
+def test_a_line_that_comes_while_the_end_is_prepared_is_run_before_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Closing.command
+
+    async def slow(self: Closing, job: Any, batch: Any) -> Any:
+        command = await real(self, job, batch)
+        if batch.total == 1:
+            stage.queue("q.jsonl", say("one"), say("two"))
+            await until(lambda: stage.root.types("q.jsonl").count("queue.extended") == 2)
+            await asyncio.sleep(0)  # until the state knows
+        return command
+
+    monkeypatch.setattr(Closing, "command", slow)
+    stage.queue("q.jsonl", say("one"))
+    stage.drain()
+    assert stage.said == ["one", "two"]
+    assert stage.result("q.jsonl")["succeeded"] == 2
+    assert stage.root.types("q.jsonl").count("batch.ended") == 1
 
 
 def cut_off_behind_acceptance(stage: Stage) -> None:

@@ -110,7 +110,7 @@ class Life:
         closing = Closing(state, recall, self.rows, cast("Any", None), manifests.options)
         self.queues = Queues(bench.settings, log, state, blobs, acceptor, cast("Any", Answers()))
         self.batches = Batches(
-            log, state, recall, door, acceptor, opening, closing, lambda _: False
+            log, bench.disk, state, recall, door, acceptor, opening, closing, lambda _: False
         )
         log.subscribe(self._work)
         log.subscribe(self.rows.committed)

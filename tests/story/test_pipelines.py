@@ -117,4 +117,4 @@ def test_a_drain_leaves_what_waits_for_one_that_is_held(root: Root) -> None:
     done = darkroom(root.path, "run", "--drain")
     assert done.returncode == 3
     assert "1 job waits for its time" in done.stderr
-    assert "1 job waits for the end of a pause, for another request" in done.stderr
+    assert "1 job waits for the end of a pause, for a budget, for another request" in done.stderr
