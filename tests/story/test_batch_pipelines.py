@@ -63,7 +63,11 @@ def judge(root: Path, items: list[dict[str, Any]]) -> None:
 ENDED = "darkroom.job.succeeded.v1"
 
 
-@pytest.mark.parametrize("items", [ITEMS, ITEMS[::-1]], ids=["in order", "in reverse order"])
+@pytest.mark.parametrize(
+    "items",
+    [pytest.param(ITEMS, marks=pytest.mark.slow), ITEMS[::-1]],
+    ids=["in order", "in reverse order"],
+)
 def test_an_array_is_a_pipeline_from_a_prompt_to_a_clip(
     items: list[dict[str, Any]], root: Root
 ) -> None:

@@ -48,6 +48,7 @@ def test_the_history_is_a_log_of_jobs_that_ended_and_were_answered(tmp_path: Pat
     assert segments.torn == 0
 
 
+@pytest.mark.slow
 def test_a_soak_loses_nothing_and_leaves_nothing(tmp_path: Path) -> None:
     assert steady.burst(tmp_path / "burst", 0.5) == []
     assert steady.steady(tmp_path / "steady", 2.0) == []

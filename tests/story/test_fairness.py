@@ -15,9 +15,11 @@ ENDS = ("darkroom.job.succeeded.v1", "darkroom.batch.ended.v1")
 
 
 def passed_over(root: Root, name: str) -> int:
-    """How many others ended between a request's acceptance and its end."""
+    """How many others ended between a request's acceptance, or of a batch that of its items, and
+    its end."""
     types = [(line["type"], line.get("subject")) for line in root.lines()]
-    accepted = types.index(("darkroom.job.accepted.v1", name))
+    first = ("darkroom.job.accepted.v1", f"{name}#1")
+    accepted = types.index(first if first in types else ("darkroom.job.accepted.v1", name))
     ends = [types.index((kind, name)) for kind in ENDS if (kind, name) in types]
     own = f"{name}#"  # its items, where it is a batch
     return sum(

@@ -164,6 +164,7 @@ def first_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(170)
 @pytest.mark.parametrize("chosen", PARTS)
 def test_a_kill_at_every_boundary_of_retries_cancels_and_changed_requests(

@@ -95,6 +95,7 @@ def test_the_manifest_of_its_public_page_is_asked_item_by_item_and_summed_up(
     assert by_prompt["the item turns slowly"]["seconds"] in (6, "6")
 
 
+@pytest.mark.slow
 def test_an_array_as_manifest_is_so_as_well(old: Root, server: ProviderServer) -> None:
     old.drop("b.json", {**CALL, "manifest": "tmp/images/array.json", "summary_out": "tmp/s.json"})
     drain(old.path, PAPER_KEY=KEY)
