@@ -172,7 +172,7 @@ def evolve(job: Job | None, recorded: Recorded) -> Job | None:
         return begin(recorded, event) if begin is not None else None
     change = _CHANGES.get(type(event)) if event is not None else None
     changed = change(job, recorded.sequence, event) if change is not None else {}
-    if isinstance(event, JobRetryRequested):
+    if type(event) is JobRetryRequested:
         changed["asked_at"] = recorded.time
     return job._replace(version=job.version + 1, **changed)
 

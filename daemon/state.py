@@ -137,7 +137,8 @@ class State:
         self.open_jobs[job_id] = None
         hour, accepted = self.hour
         self.hour = (recorded.time[:13], accepted + 1 if recorded.time.startswith(hour) else 1)
-        self._keep(event.blobs.values())
+        if event.blobs:
+            self._keep(event.blobs.values())
         if event.batch is not None:  # it is answered by a row of its batch
             return
         if event.request_id is not None and event.body_sha256 is not None:
@@ -179,7 +180,8 @@ class State:
     def _ended(self, recorded: Recorded, _: Event) -> None:
         job = self.jobs.get(recorded.job or "")
         if job is not None:
-            self.accounts.apply(recorded, None)
+            if job.id in self.accounts.claims:
+                self.accounts.apply(recorded, None)
             self.open_jobs.pop(job.id, None)
             for name in self.names_of(job):
                 self._owe(name, self.sequence)

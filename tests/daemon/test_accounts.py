@@ -17,6 +17,7 @@ from daemon.events import (
     Recorded,
 )
 from tests.builders import answered, ended, problem, requested
+from tests.examples import examples
 
 TODAY, TOMORROW = "2026-11-25T10:00:00.000Z", "2026-11-26T01:00:00.000Z"
 
@@ -176,7 +177,7 @@ def _apply(accounts: Accounts, history: Any) -> Accounts:
     return accounts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(_HISTORY, st.integers(0, 30))
 def test_a_restart_anywhere_changes_nothing(history: Any, cut: int) -> None:
     whole = _apply(Accounts(), history)
@@ -184,7 +185,7 @@ def test_a_restart_anywhere_changes_nothing(history: Any, cut: int) -> None:
     assert _apply(kept, history[cut:]) == whole
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_HISTORY, st.randoms(use_true_random=False))
 def test_in_whatever_order_the_events_of_different_jobs_come_the_sums_are_the_same(
     history: Any, chance: Any
@@ -200,7 +201,7 @@ def test_in_whatever_order_the_events_of_different_jobs_come_the_sums_are_the_sa
     assert one.batches == other.batches
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(_HISTORY)
 def test_nothing_is_ever_below_nothing(history: Any) -> None:
     accounts = _apply(Accounts(), history)

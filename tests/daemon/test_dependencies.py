@@ -23,6 +23,7 @@ from daemon.events import (
 from daemon.schedule import Schedule
 from daemon.state import State
 from tests.builders import EPOCH, History, accepted, ended, problem
+from tests.examples import examples
 
 AFTER_A_MINUTE = "2026-01-01T00:01:00.000Z"
 LATER = "2026-01-02T00:00:00.000Z"
@@ -379,7 +380,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(STEPS, max_size=40))
 def test_whatever_comes_nothing_is_started_too_early_and_nothing_hangs(
     steps: list[tuple[Any, ...]],

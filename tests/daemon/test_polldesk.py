@@ -881,6 +881,7 @@ class Busy(Works):
             self.now -= 1
 
 
+@pytest.mark.slow
 def test_a_thousand_jobs_wait_with_few_polls_under_way_and_no_task_each(tmp_path: Path) -> None:
     count, done = 1_000, 50
 

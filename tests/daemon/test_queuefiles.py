@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from daemon import queuefiles
 from daemon.files import Unreadable
 from daemon.queuefiles import Piece, QueueFile, Taken, end_of, lines_of
+from tests.examples import examples
 
 
 class Reader:
@@ -191,7 +192,7 @@ def test_a_queue_that_is_too_large_is_not_read(reader: Reader) -> None:
 LINES = st.sampled_from([b"1", b"2", b"3", b'{"a":1}', b"no json", b"", b'{"end":true}'])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(st.lists(LINES, max_size=8), st.integers(0, 40), st.booleans()), max_size=8),
     st.integers(1, 9),

@@ -492,6 +492,7 @@ def test_nothing_starts_once_a_stop_was_asked_for(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- whose turn it is
 
 
+@pytest.mark.slow
 def test_one_request_beside_thousands_of_another_folder_is_among_the_next(tmp_path: Path) -> None:
     async def main() -> None:
         bench = Bench(tmp_path, concurrency=4)

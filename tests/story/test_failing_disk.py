@@ -36,7 +36,10 @@ def serve_on_failing_disk(root: str, fail_at: int) -> None:
     serve(root, 0, {})
 
 
-@pytest.mark.parametrize("fail_at", range(1, 8))
+@pytest.mark.parametrize(
+    "fail_at",
+    [1, 4, 7, *(pytest.param(one, marks=pytest.mark.slow) for one in (2, 3, 5, 6))],
+)
 def test_a_failed_fsync_stops_the_daemon_with_its_own_code_and_nothing_is_lost(
     fail_at: int, tmp_path: Path
 ) -> None:

@@ -58,7 +58,7 @@ def dropped_beside(root: Path, bulk: int, small: dict[str, Any]) -> Root:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("bulk", [1000, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bulk", [600, pytest.param(5000, marks=pytest.mark.slow)])
 def test_small_requests_are_answered_long_before_a_large_batch_is(root: Root, bulk: int) -> None:
     small = {
         "alice/one.json": DRY,
