@@ -74,18 +74,21 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     assert bash("completion", "", cwd=tmp_path) == {"bash", "zsh", "fish"}
 
 
+@pytest.mark.slow
 def test_bash_completes_the_levels_of_the_log(tmp_path: Path) -> None:
     levels = bash("run", "--log-level", "", cwd=tmp_path)
     assert levels == {"debug", "info", "warning", "error"}
     assert bash("run", "--log-level", "w", cwd=tmp_path) == {"warning"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["status"], ["retry"], ["cancel"], ["events", "--job"]])
 def test_bash_completes_the_names_of_requests(studio: Root, words: list[str]) -> None:
     root = ["--root", str(studio.path)]
     assert bash(words[0], *root, *words[1:], "h", cwd=studio.path) == {"helmet.json", "hut.json"}
 
 
+@pytest.mark.slow
 def test_bash_completes_requests_of_the_root_that_the_variable_names(
     studio: Root, tmp_path: Path
 ) -> None:
@@ -93,6 +96,7 @@ def test_bash_completes_requests_of_the_root_that_the_variable_names(
     assert found == {"alice/fox.json"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [["status", "--root"], ["submit"]])
 def test_files_and_folders_are_left_to_bash(studio: Root, words: list[str]) -> None:
     """It completes them itself where it is offered nothing: `complete -o default`."""

@@ -156,6 +156,7 @@ def test_a_log_that_lacks_a_segment_is_a_fault(drained: Root) -> None:
     says(doctor(drained.path, 1)["log"], "fault", "00000001.jsonl", "missing")
 
 
+@pytest.mark.slow
 def test_a_log_from_the_future_is_a_warning_about_the_clock(drained: Root) -> None:
     """The clock itself cannot be set here; what it shows can be, by whoever asks for it."""
     script = (
@@ -244,6 +245,7 @@ def test_folders_that_may_not_be_written_to_are_a_fault(
     says(found["fsync"], "fault", f"{drained.path}/.darkroom", "permission denied")
 
 
+@pytest.mark.slow
 def test_a_root_that_cannot_be_made_is_a_fault(
     tmp_path: Path, unprivileged: list[str], closed: Callable[[Path, int], None]
 ) -> None:
@@ -262,6 +264,7 @@ def test_a_root_that_may_not_be_looked_into_is_a_fault_and_no_traceback(
     assert f"fault    root          {drained.path}" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_watch_left_it_says_which_limit_to_raise(drained: Root) -> None:
     script = 'echo 0 > /proc/sys/user/max_inotify_watches && exec "$@"'
     inside = ["unshare", "--user", "--map-root-user", "sh", "-c", script, "sh"]
@@ -285,6 +288,7 @@ def install(folder: Path, name: str, version: str, entry_points: str = "") -> di
     return {"PYTHONPATH": f"{folder}:{REPOSITORY}"}
 
 
+@pytest.mark.slow
 def test_python_daemon_in_the_same_environment_is_a_fault(tmp_path: Path) -> None:
     env = install(tmp_path / "site", "python-daemon", "3.1.2")
     says(
@@ -295,6 +299,7 @@ def test_python_daemon_in_the_same_environment_is_a_fault(tmp_path: Path) -> Non
     )
 
 
+@pytest.mark.slow
 def test_code_that_was_not_installed_is_a_fault(tmp_path: Path) -> None:
     for package in ("daemon", "handlers"):
         shutil.copytree(REPOSITORY / package, tmp_path / "copy" / package)
@@ -307,6 +312,7 @@ def test_code_that_was_not_installed_is_a_fault(tmp_path: Path) -> None:
     assert f"{tmp_path}/copy/daemon, which darkroomd" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_package_that_is_too_old_is_a_fault_with_the_command_that_mends_it(
     tmp_path: Path,
 ) -> None:
@@ -348,6 +354,7 @@ def test_bad_settings_are_told_with_everything_else(drained: Root) -> None:
     assert set(found) == NAMES
 
 
+@pytest.mark.slow
 def test_on_a_terminal_it_is_a_table_that_no_name_can_speak_through(tmp_path: Path) -> None:
     code, said = on_a_terminal("doctor", "--root", str(tmp_path / "evil\x1b]0;pwned\x07"))
     assert code == 0

@@ -199,6 +199,7 @@ def test_a_paused_root_is_drained_of_everything_else_and_says_so(root: Root) -> 
     assert root.wait_result("held.json")["ok"]
 
 
+@pytest.mark.slow
 def test_a_pause_that_comes_in_a_crowd_is_found(root: Root) -> None:
     with daemon(root.path, **SELDOM) as running:
         bulk = root.path / "bulk"

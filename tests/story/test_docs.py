@@ -42,7 +42,7 @@ def blocks(page: Path, kind: str) -> list[str]:
     return re.findall(rf"^```{kind}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
-QUICK = {"README.md", "configuring.md"}
+QUICK = {"configuring.md"}
 """Pages whose commands the suite has the time to run; those of the others take as long each."""
 
 MADE = {"batches.md": "film"}
