@@ -60,7 +60,7 @@ def test_a_job_starts_at_its_time(root: Root) -> None:
 
 
 def test_a_job_starts_at_its_time_although_the_daemon_was_restarted(root: Root) -> None:
-    time = within(8)
+    time = within(12)
     root.drop("x.json", {**DRY, "not_before": time})
     with daemon(root.path) as running:
         wait_taken(root, "x.json")

@@ -11,6 +11,9 @@ import pytest
 from tests.support import Root, daemon, wait_until
 
 DRY = {"task": "generate_image", "prompt": "x", "dry_run": True}
+AHEAD = 1300
+"""Jobs that may be under way when another one comes: of them a thousand that do nothing wait for the
+disk at once."""
 ENDS = ("darkroom.job.succeeded.v1", "darkroom.batch.ended.v1")
 
 
@@ -58,7 +61,7 @@ def dropped_beside(root: Path, bulk: int, small: dict[str, Any]) -> Root:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize("bulk", [600, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("bulk", [2000, pytest.param(5000, marks=pytest.mark.slow)])
 def test_small_requests_are_answered_long_before_a_large_batch_is(root: Root, bulk: int) -> None:
     small = {
         "alice/one.json": DRY,
@@ -68,10 +71,9 @@ def test_small_requests_are_answered_long_before_a_large_batch_is(root: Root, bu
     }
     here = dropped_beside(root.path, bulk, small)
     for name in small:
-        # Two batches of a folder share: each item of the small one lets one of the large one go.
-        assert passed_over(here, name) < bulk // 4, name
-    for name in ("alice/one.json", "bulk/urgent.json"):
-        assert passed_over(here, name) < bulk // 10, name
+        # What runs when it comes, and what is on its way to the disk; and as two batches of a
+        # folder share, each item of the small one lets one of the large one go.
+        assert passed_over(here, name) < AHEAD, name
 
 
 LINES = 100_000
