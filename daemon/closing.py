@@ -85,21 +85,38 @@ class Closing:
         try:
             await self._rows.flush(job.name)
         except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise LogFull("there is no room for rows") from error
-            return [f"its rows cannot be written: {(error.strerror or '').lower()}"]
+            return [f"its rows cannot be written: {_reason(error, 'rows')}"]
         return []
 
     async def _with_sheet(self, run: Run, job: Job, items: Sequence[Job], request: Request) -> Run:
         """The batch with a picture of all that it made; without it, and a warning, where it cannot
-        be saved."""
+        be saved.
+
+        Raises:
+            LogFull: there was no room for it.
+        """
         try:
             prefix = request.envelope.prefix
             sheet = await self._sheets.saved(job, items, request.folder, prefix)
         except HandlerError as error:
-            warning = f"the contact sheet cannot be saved: {error.message}"
-            return run._replace(warnings=[*run.warnings, warning])
-        return run._replace(artifacts=[sheet.to_json()])
+            why = error.message
+        except OSError as error:
+            why = _reason(error, "a contact sheet")
+        else:
+            return run._replace(artifacts=[sheet.to_json()])
+        warning = f"the contact sheet cannot be saved: {why}"
+        return run._replace(warnings=[*run.warnings, warning])
+
+
+def _reason(error: OSError, what: str) -> str:
+    """Why something cannot be written.
+
+    Raises:
+        LogFull: for want of room, which may come.
+    """
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        raise LogFull(f"there is no room for {what}") from error
+    return (error.strerror or "").lower()
 
 
 def _end(job: Job, batch: Batch, run: Run) -> EndBatch:

@@ -362,7 +362,8 @@ class Intake:
                 case "gone":
                     self._resting.pop(name, None)
                 case "rests":
-                    self._rest(name, read.signature)
+                    if not self._rest(name, read.signature):  # it did so while it was read
+                        self._later(name, _SOON)
                 case "busy" | "later":
                     self._later(name, _SOON)
                 case "bad" if read.problem is not None:
@@ -413,11 +414,18 @@ class Intake:
             self._disk.check()
 
     async def _judge_again(self, name: str) -> None:
+        if name.endswith(QUEUE):  # which is judged line by line
+            self.lookout.seen.pop(name, None)
+            self._read_queue(name)
+            return
         look = await asyncio.to_thread(self._looker.look, name)
         if isinstance(look, Good | Bad):
             await self._decide([look], again=True)
 
     async def _is_undecided(self, name: str) -> bool:
         """Whether a request of that name lies there that has not been taken in as it is now."""
+        if name.endswith(QUEUE):
+            signature = await asyncio.to_thread(self._looker.signature_of, name)
+            return signature is not None and signature != self.lookout.seen.get(name)
         look = await asyncio.to_thread(self._looker.look, name, self.lookout.seen.get(name))
         return look is not None and not isinstance(look, Gone)

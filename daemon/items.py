@@ -79,7 +79,7 @@ def shared_by(request: Request) -> Shared:
     fields = {
         spelled[name]: value / 1000 if name == "timeoutMs" else value
         for name, value in request.raw.items()
-        if name in spelled and name not in own
+        if name in spelled and spelled[name] not in own
     }
     return Shared(fields, request.envelope.labels)
 

@@ -195,6 +195,8 @@ class _Validation:
         out_dir = shared.get("out_dir")  # judged whatever else of the envelope is wrong
         folder = self._within("out_dir", out_dir)
         summary = self._within("summary_out", own.get("summary_out"))
+        if summary is not None and not summary.endswith(".json"):  # it replaces what lies there
+            self._fault("summary_out", "must end in .json")
         if self.faults or not (isinstance(envelope, Envelope) and isinstance(fields, TaskRequest)):
             raise _refusal(self.faults[:MAX_FAULTS])
         raw = compacted(dropped) if self.task == BATCH else dropped

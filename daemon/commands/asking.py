@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from daemon.commands import EXIT_FAILED, Root, requests, settings_of
+
+if TYPE_CHECKING:
+    from daemon.client import Answer, Dropped
+    from daemon.settings import Settings
 
 Request = Annotated[
     str,
@@ -67,17 +71,22 @@ def submit(
     if not wait:
         print(dropped.name)
         return
+    answer = _awaited(settings, dropped, data, timeout)
+    print(answer.text, end="")
+    sys.exit(0 if answer.ok else EXIT_FAILED)
+
+
+def _awaited(settings: Settings, dropped: Dropped, data: bytes, timeout: float | None) -> Answer:
+    """The answer to what was dropped; of a batch it is shown meanwhile how far it is."""
+    from daemon import client
     from daemon.following import may_be_batch
 
-    if may_be_batch(dropped.name, data):
-        from daemon.bars import shown
+    if not may_be_batch(dropped.name, data):
+        return client.wait_for(settings, dropped, timeout)
+    from daemon.bars import shown
 
-        with shown(settings, dropped) as look:
-            result = client.wait_for(settings, dropped, timeout, look)
-    else:
-        result = client.wait_for(settings, dropped, timeout)
-    print(result.text, end="")
-    sys.exit(0 if result.ok else EXIT_FAILED)
+    with shown(settings, dropped) as look:
+        return client.wait_for(settings, dropped, timeout, look)
 
 
 def retry(request: Request, root: Root = None) -> None:

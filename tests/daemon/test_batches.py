@@ -163,6 +163,50 @@ def test_what_a_batch_says_for_all_holds_where_an_item_says_nothing(stage: Stage
     assert stage.result("a.json")["labels"] == {"run": "x", "own": 0}
 
 
+@pytest.mark.parametrize("spelled", ["vars", "vars_json"])
+def test_what_was_filled_in_is_not_filled_in_again(stage: Stage, spelled: str) -> None:
+    names: Any = {"who": "{{me}}", "me": "wrong"}
+    stage.drop(
+        "a.json",
+        {
+            "task": "generate_batch_media",
+            "items": [say("{who} {{me}}")],
+            spelled: names if spelled == "vars" else json.dumps(names),
+        },
+    )
+    stage.drain()
+    assert stage.said == ["{{me}} {me}"]
+
+
+def test_a_sheet_that_cannot_be_saved_is_told_of_and_holds_nobody_up(stage: Stage) -> None:
+    images = stage.root.path / "tmp" / "images"
+    images.mkdir(parents=True)
+    stage.drop(
+        "a.json",
+        {
+            "task": "generate_batch_media",
+            "items": [say("one")],
+            "contact_sheet": True,
+            "out_dir": "tmp/images/file/below",
+        },
+    )
+    (images / "file").write_text("in the way")
+    assert stage.drain() == 0
+    result = stage.result("a.json")
+    assert result["artifacts"] == []
+    assert "the contact sheet cannot be saved" in result["warnings"][0]
+
+
+def test_a_summary_replaces_no_picture(stage: Stage) -> None:
+    items = {"task": "generate_batch_media", "items": [say("one")]}
+    stage.drop("a.json", {**items, "summary_out": "tmp/images/mine.png"})
+    stage.drop("b.json", {**items, "summary_out": "tmp/sums/b.json"})
+    stage.drain()
+    (fault,) = stage.result("a.json")["error"]["faults"]
+    assert fault == {"pointer": "/summary_out", "message": "must end in .json"}
+    assert json.loads((stage.root.path / "tmp/sums/b.json").read_text()) == stage.result("b.json")
+
+
 def test_a_manifest_is_read_once_and_may_go_while_its_items_run(stage: Stage) -> None:
     manifest = stage.root.inbox / "list.jsonl.txt"
     manifest.write_text("\n".join(json.dumps(say(str(number), waits=True)) for number in range(3)))
@@ -643,6 +687,21 @@ def test_rows_that_could_not_be_written_are_made_up_for(stage: Stage) -> None:
 
     asyncio.run(stage.during(scene))
     assert sorted(row["index"] for row in stage.rows("q.jsonl")) == [1, 2]
+
+
+def test_a_retry_of_a_refused_queue_reads_it_as_a_queue(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, max_queue_bytes=10)
+    stage.queue("q.jsonl", say("one"))
+    stage.drain()
+    assert stage.result("q.jsonl")["status"] == "rejected"
+    stage.settings = stage.settings.model_copy(update={"max_queue_bytes": 1000})
+    stage.drop("q.jsonl.retry", b"")
+    stage.drain()
+    assert stage.said == ["one"]
+    assert stage.result("q.jsonl")["count"] == 1
+    stage.queue("q.jsonl", say("one"), say("two"))
+    stage.drain()
+    assert stage.said == ["two"]
 
 
 # ---------------------------------------------------------------- one request
