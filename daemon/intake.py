@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import structlog
@@ -30,15 +29,13 @@ from daemon.pauses import Pauses
 from daemon.publisher import Publisher
 from daemon.queues import Queues
 from daemon.recall import Recall
+from daemon.resting import SOON, Resting
 from daemon.results import without_result
 from daemon.settings import Settings
 from daemon.state import State
 
 CHUNK = 256
 """Files looked at in one turn; the next turn begins when their events are durable."""
-
-_SOON = 0.05
-"""Seconds until a file that was not whole is looked at again, at first."""
 
 _SLOW = 0.005
 """Seconds that are too long to look at a few files while everything else waits."""
@@ -47,15 +44,6 @@ _CAREFUL = 60.0
 """Seconds for which that is not done again."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class _Rest:
-    """A file that is not whole: since when it looks like this, and how long to wait next."""
-
-    signature: Signature
-    since: float
-    wait: float
 
 
 class Intake:
@@ -102,7 +90,7 @@ class Intake:
         self._ceilings = Ceilings(settings.max_waiting_jobs, settings.max_jobs_per_hour)
         self._woken = asyncio.Event()
         self.lookout = Lookout(settings, clock, self._woken.set, pauses)
-        self._resting: dict[str, _Rest] = {}
+        self._resting = Resting(clock, settings.settle, self._later)
         self._controls = Controls(settings, log, state, looker, publisher)
         self._reading: dict[str, bool] = {}
         """Queues that are being read, and whether there is more to look at."""
@@ -203,10 +191,10 @@ class Intake:
             for look in looks:
                 match look:
                     case Gone():
-                        self._resting.pop(look.name, None)
+                        self._resting.forget(look.name)
                     case Busy():
-                        self._later(look.name, _SOON)
-                    case Bad() if self._rests(look):
+                        self._later(look.name, SOON)
+                    case Bad() if not look.whole and self._resting.wait(look.name, look.signature):
                         continue
                     case Good() if look.long or look.request.envelope.id is not None:
                         await self._decide_all(batch)  # an id must see every earlier one
@@ -299,7 +287,7 @@ class Intake:
         outdated = []
         for look, decision in zip(looks, decisions, strict=True):
             self.lookout.decided(look.name, look.signature)
-            self._resting.pop(look.name, None)
+            self._resting.forget(look.name)
             drop = self._state.newest(look.name)
             job = self._state.jobs.get(drop.job or "") if drop is not None else None
             if decision.events:
@@ -354,46 +342,22 @@ class Intake:
             return
         try:
             self._state.fetch([name])
-            read = await self._queues.take(name, settled=self._has_rested(name, signature))
+            read = await self._queues.take(name, settled=self._resting.has_rested(name, signature))
             match read.state:
                 case "taken":
                     self.lookout.decided(name, read.signature)
-                    self._resting.pop(name, None)
+                    self._resting.forget(name)
                 case "gone":
-                    self._resting.pop(name, None)
+                    self._resting.forget(name)
                 case "rests":
-                    if not self._rest(name, read.signature):  # it did so while it was read
-                        self._later(name, _SOON)
+                    if not self._resting.wait(name, read.signature):  # it did so while it was read
+                        self._later(name, SOON)
                 case "busy" | "later":
-                    self._later(name, _SOON)
+                    self._later(name, SOON)
                 case "bad" if read.problem is not None:
                     await self._decide([unreadable(name, signature or 0, read.problem)])
         except LogFull:
             self._disk.check()
-
-    def _has_rested(self, name: str, signature: Signature | None) -> bool:
-        rest = self._resting.get(name)
-        if rest is None or rest.signature != signature:
-            return False
-        return self._clock.monotonic() - rest.since >= self._settings.settle
-
-    # ------------------------------------------------------------ files that are not whole
-
-    def _rests(self, look: Bad) -> bool:
-        """Whether it may still become whole, and is to be looked at again."""
-        return not look.whole and self._rest(look.name, look.signature)
-
-    def _rest(self, name: str, signature: Signature) -> bool:
-        """Look at a file again, unless it has rested for as long as it must."""
-        now, rest = self._clock.monotonic(), self._resting.get(name)
-        if rest is None or rest.signature != signature:
-            rest = self._resting[name] = _Rest(signature, now, _SOON)
-        left = rest.since + self._settings.settle - now
-        if left <= 0:
-            return False
-        self._later(name, min(rest.wait, left))
-        rest.wait *= 2
-        return True
 
     def _later(self, name: str, seconds: float) -> None:
         asyncio.get_running_loop().call_later(seconds, self.lookout.hints.tell, name)
@@ -406,7 +370,7 @@ class Intake:
         name = stem if named else stem + ".json"
         if name in self._resting or name in self._reading or await self._is_undecided(name):
             self.lookout.hints.tell(name)  # before all others
-            self._later(file, 2 * _SOON)
+            self._later(file, 2 * SOON)
             return
         try:
             await self._controls.obey(file, name, verb, self._judge_again)

@@ -17,8 +17,9 @@ from daemon.events import ItemRejected, JobAccepted
 from daemon.jobs import BATCH
 from daemon.reading import load
 from daemon.settings import load_settings
+from tests.story.boundaries import PARTS
 from tests.story.checks import check, paid_calls
-from tests.story.victim import one_of_each, spawn
+from tests.story.victim import spawn
 
 LOCAL = {"size": "48x32", "provider": "local"}
 PAID = {"provider": "counting"}
@@ -173,19 +174,6 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     assert results["alice/q.jsonl"]["count"] == 9
     assert results["alice/q.jsonl"]["known"] == 7
     return tally
-
-
-PARTS = [
-    pytest.param(one_of_each, id="one of each kind"),
-    *(
-        pytest.param(
-            lambda passed, part=part: range(part, len(passed) + 1, 4),
-            marks=pytest.mark.slow,
-            id=f"part {part} of 4",
-        )
-        for part in range(1, 5)
-    ),
-]
 
 
 @pytest.mark.timeout(600)

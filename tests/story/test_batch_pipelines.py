@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from tests.story.boundaries import one_of_each
 from tests.story.checks import check
-from tests.story.victim import one_of_each, spawn
+from tests.story.victim import spawn
 from tests.support import Root, drain
 
 LOCAL = {"provider": "local"}

@@ -14,8 +14,9 @@ import pytest
 
 from daemon.reading import load
 from daemon.settings import load_settings
+from tests.story.boundaries import PARTS
 from tests.story.checks import check, paid_calls
-from tests.story.victim import SHOWN, one_of_each, spawn
+from tests.story.victim import SHOWN, spawn
 
 LONG = "long " * 2000
 
@@ -83,20 +84,6 @@ def passed(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
 @pytest.fixture(scope="module")
 def total(passed: list[str]) -> int:
     return len(passed)
-
-
-PARTS = [
-    pytest.param(one_of_each, id="one of each kind"),
-    *(
-        pytest.param(
-            lambda passed, part=part: range(part, len(passed) + 1, 4),
-            marks=pytest.mark.slow,
-            id=f"part {part} of 4",
-        )
-        for part in range(1, 5)
-    ),
-]
-"""The numbers of the boundaries at which to kill: a few in the suite, all of them elsewhere."""
 
 
 @pytest.mark.timeout(170)

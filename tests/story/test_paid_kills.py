@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from daemon.testing import tiny_image
+from tests.story.boundaries import one_of_each
 from tests.story.checks import check
 from tests.story.paid_victim import KEY, SENDING, SENT, configure, run, tally
-from tests.story.victim import one_of_each
 from tests.support import Root
 from tests.wire import answers
 from tests.wire.jobs import job

@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any, Literal
@@ -280,11 +280,3 @@ def spawn(
     code = zygote().run(module, root, kill_at, arguments)
     assert code != -signal.SIGALRM, "it hangs: " + (root / "stderr.log").read_text()[-4000:]
     return code
-
-
-def one_of_each(passed: Sequence[str]) -> list[int]:
-    """Of each kind of boundary that a run passed, the number of the one in the middle."""
-    places: dict[str, list[int]] = {}
-    for number, name in enumerate(passed, 1):
-        places.setdefault(name, []).append(number)
-    return [numbers[len(numbers) // 2] for numbers in places.values()]
